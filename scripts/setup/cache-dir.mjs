@@ -1,0 +1,12 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/**
+ * The place of everything that is downloaded. The convention the daemon relies on: tools at
+ * `<cache>/root/usr/{bin,sbin}` and `<cache>/root/bin`, the guest kernel at `<cache>/kernel`.
+ * @param {Record<string, string | undefined>} env
+ */
+export function findCacheDir(env) {
+  if (env['BLIXARD_CACHE_DIR']) return resolve(env['BLIXARD_CACHE_DIR']);
+  return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'blixard');
+}
