@@ -1,15 +1,11 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand, tryCommand } from './run-command.mjs';
-
-/**
- * @typedef {object} AptSource
- * @property {string[]} options apt's `-o` arguments that select the package lists
- */
+import { SetupError } from './setup-error.mjs';
 
 // apt checks every file against the SHA-256 in the signed package lists. Its own sandbox user could not
 // write into the cache, which belongs to whoever runs set-up.
-const UNSANDBOXED = ['-o', 'APT::Sandbox::User='];
+const UNSANDBOXED = ['-o', 'APT::Sandbox::User=root'];
 
 /**
  * Downloads packages with everything they depend on that `isWanted` names, without installing them. The
@@ -20,64 +16,57 @@ const UNSANDBOXED = ['-o', 'APT::Sandbox::User='];
  */
 export async function downloadPackages({ roots, isWanted, downloadDir, listsDir, say }) {
   mkdirSync(downloadDir, { recursive: true });
-  const system = await tryDownload({ options: [] }, roots, isWanted, downloadDir, say);
-  if (system !== undefined) return system;
-  say('the system\'s package lists are absent or outdated; apt-get update into the cache');
-  const source = await fetchPrivateLists(listsDir);
-  const names = await resolvePackages(source, roots, isWanted);
-  await download(source, names, downloadDir);
-  return findDownloads(names, downloadDir);
-}
-
-/**
- * @param {AptSource} source
- * @param {string[]} roots
- * @param {(name: string) => boolean} isWanted
- * @param {string} downloadDir
- * @param {(text: string) => void} say
- */
-async function tryDownload(source, roots, isWanted, downloadDir, say) {
   try {
-    const names = await resolvePackages(source, roots, isWanted);
-    say(`apt-get download ${names.join(' ')}`);
-    await download(source, names, downloadDir);
-    return findDownloads(names, downloadDir);
-  } catch {
-    return undefined;
+    return await downloadFrom([], { roots, isWanted, downloadDir, say });
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say('the package lists of the system will not do; apt-get update into the cache');
+    const privateLists = await fetchPrivateLists(listsDir);
+    return downloadFrom(privateLists, { roots, isWanted, downloadDir, say });
   }
 }
 
 /**
- * @param {string} listsDir
- * @returns {Promise<AptSource>}
+ * @param {string[]} lists apt's options that select the package lists
+ * @param {{ roots: string[], isWanted: (name: string) => boolean, downloadDir: string, say: (text: string) => void }} options
  */
-async function fetchPrivateLists(listsDir) {
-  mkdirSync(join(listsDir, 'lists', 'partial'), { recursive: true });
-  mkdirSync(join(listsDir, 'archives', 'partial'), { recursive: true });
-  const source = {
-    options: [
-      ['-o', `Dir::State::lists=${join(listsDir, 'lists')}`],
-      ['-o', `Dir::Cache=${listsDir}`],
-      ['-o', 'APT::Update::Post-Invoke::='],
-    ].flat(),
-  };
-  // A foreign source that cannot be reached must not stop us: what counts is whether the download works.
-  await tryCommand(['apt-get', ...UNSANDBOXED, ...source.options, 'update']);
-  return source;
+async function downloadFrom(lists, { roots, isWanted, downloadDir, say }) {
+  const names = await resolvePackages(lists, roots, isWanted);
+  const download = ['apt-get', ...UNSANDBOXED, ...lists, 'download'];
+  const files = parseUris(await runCommand([...download, '--print-uris', ...names], { cwd: downloadDir }));
+  say(`apt-get download ${names.join(' ')}`);
+  await runCommand([...download, ...names], { cwd: downloadDir });
+  return files.map((file) => join(downloadDir, file));
 }
 
 /**
- * @param {AptSource} source
+ * @param {string} listsDir
+ * @returns {Promise<string[]>}
+ */
+async function fetchPrivateLists(listsDir) {
+  const lists = join(listsDir, 'lists');
+  mkdirSync(join(lists, 'partial'), { recursive: true });
+  mkdirSync(join(listsDir, 'archives', 'partial'), { recursive: true });
+  const options = ['-o', `Dir::State::lists=${lists}`, '-o', `Dir::Cache=${listsDir}`];
+  // A foreign source that cannot be reached must not stop us: what counts is whether the download works.
+  await tryCommand(['apt-get', ...UNSANDBOXED, ...options, 'update']);
+  return options;
+}
+
+/**
+ * @param {string[]} lists
  * @param {string[]} roots
  * @param {(name: string) => boolean} isWanted
  */
-async function resolvePackages(source, roots, isWanted) {
-  const seen = new Set(roots);
-  for (const name of seen) {
-    const listing = await runCommand(['apt-cache', ...source.options, 'depends', '--important', name]);
-    for (const dependency of parseDependencies(listing)) {
-      if (isWanted(dependency)) seen.add(dependency);
-    }
+async function resolvePackages(lists, roots, isWanted) {
+  /** @type {Set<string>} */
+  const seen = new Set();
+  // Whole generations at a time: each call of apt-cache may take seconds to read the lists.
+  for (let fresh = roots; fresh.length > 0; ) {
+    for (const name of fresh) seen.add(name);
+    const listing = await runCommand(['apt-cache', ...lists, 'depends', '--important', ...fresh]);
+    const wanted = parseDependencies(listing).filter((name) => isWanted(name) && !seen.has(name));
+    fresh = [...new Set(wanted)];
   }
   return [...seen].sort();
 }
@@ -98,19 +87,14 @@ export function parseDependencies(listing) {
 }
 
 /**
- * @param {AptSource} source
- * @param {string[]} names
- * @param {string} downloadDir
+ * @param {string} listing the output of `apt-get download --print-uris`: 'uri' file size hash
+ * @returns {string[]} the file names
  */
-async function download(source, names, downloadDir) {
-  await runCommand(['apt-get', ...UNSANDBOXED, ...source.options, 'download', ...names], { cwd: downloadDir });
-}
-
-/**
- * @param {string[]} names
- * @param {string} downloadDir
- */
-function findDownloads(names, downloadDir) {
-  const files = readdirSync(downloadDir).filter((file) => file.endsWith('.deb'));
-  return files.filter((file) => names.includes(file.split('_')[0] ?? '')).map((file) => join(downloadDir, file));
+export function parseUris(listing) {
+  const files = [];
+  for (const line of listing.split('\n')) {
+    const match = /^'[^']+' (\S+\.deb) \d+ /.exec(line);
+    if (match?.[1] !== undefined) files.push(match[1]);
+  }
+  return files;
 }

@@ -7,9 +7,9 @@ import { runCommand } from './run-command.mjs';
  * @property {string} [version]
  * @property {string} [integrity]
  * @property {boolean} [optional]
- * @property {string[]} [os]
- * @property {string[]} [cpu]
- * @property {string[]} [libc]
+ * @property {string | string[]} [os]
+ * @property {string | string[]} [cpu]
+ * @property {string | string[]} [libc]
  */
 
 // Options that a user's npm configuration could turn against the lockfile.
@@ -43,8 +43,8 @@ export function findMissingPackages(repositoryDir) {
   const present = readPackages(join(repositoryDir, 'node_modules', '.package-lock.json'));
   const missing = [];
   for (const [folder, locked] of Object.entries(wanted)) {
-    if (folder === '' || !isForThisMachine(locked)) continue;
     const installed = present[folder];
+    if (folder === '' || (installed === undefined && mayBeAbsent(locked))) continue;
     const same = installed?.version === locked.version && installed?.integrity === locked.integrity;
     if (!same || !existsSync(join(repositoryDir, folder, 'package.json'))) {
       missing.push(folder.replace('node_modules/', ''));
@@ -65,25 +65,23 @@ function readPackages(file) {
   }
 }
 
-/** @param {LockedPackage} locked */
-function isForThisMachine(locked) {
-  if (locked.optional !== true) return true;
-  return (
-    allows(locked.os, process.platform) && allows(locked.cpu, process.arch) && allows(locked.libc, libcFamily())
-  );
+/**
+ * npm leaves out optional packages for other machines, and whatever only those need.
+ * @param {LockedPackage} locked
+ */
+function mayBeAbsent(locked) {
+  if (locked.optional !== true) return false;
+  if (locked.os === undefined && locked.cpu === undefined) return true;
+  // The pinned Node is built for glibc, so this machine is nothing else.
+  return !(allows(locked.os, process.platform) && allows(locked.cpu, process.arch) && allows(locked.libc, 'glibc'));
 }
 
 /**
- * @param {string[] | undefined} list npm's notation: names, or `!name`
+ * @param {string | string[] | undefined} rule npm's notation: names, or `!name`
  * @param {string} value
  */
-function allows(list, value) {
-  if (list === undefined || list.length === 0) return true;
+function allows(rule, value) {
+  const list = [rule ?? []].flat();
   if (list.includes(`!${value}`)) return false;
   return list.includes(value) || list.every((entry) => entry.startsWith('!'));
-}
-
-function libcFamily() {
-  const report = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report?.getReport() ?? {});
-  return report.header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
 }
