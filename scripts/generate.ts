@@ -1,0 +1,31 @@
+/**
+ * Everything that is generated: TypeScript from `proto/` and, from
+ * `telemetry/registry/`, the signal descriptors and their reference.
+ *
+ *   node_modules/.bin/node scripts/generate.ts            bring the work tree up to date
+ *   node_modules/.bin/node scripts/generate.ts --check    fail on any difference, change nothing
+ *
+ * It needs no network. All of `src/gen` is generated; nothing else may live there.
+ */
+import { join } from "node:path";
+import { applyOutput, compareOutput } from "./generate/output.ts";
+import { generateProtobuf } from "./generate/protobuf.ts";
+
+const root = join(import.meta.dirname, "..");
+const ownedFolders = ["src/gen"];
+
+async function main(argv: readonly string[]): Promise<number> {
+  const check = argv.includes("--check");
+  const files = new Map([...(await generateProtobuf(root))]);
+  const differences = await compareOutput(root, files, ownedFolders);
+  for (const { path, kind } of differences) process.stdout.write(`${kind} ${path}\n`);
+  if (check) {
+    if (differences.length > 0) process.stderr.write("Generated code is out of date: run `npm run generate` and commit the result.\n");
+    return differences.length === 0 ? 0 : 1;
+  }
+  await applyOutput(root, files, differences);
+  process.stdout.write(`${files.size} generated files, ${differences.length} updated\n`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
