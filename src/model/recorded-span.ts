@@ -40,6 +40,12 @@ export interface SpanResource {
   readonly attributes: SpanAttributes & { readonly "service.name": string };
 }
 
+/** The library that made a span. */
+export interface SpanScope {
+  readonly name: string;
+  readonly version?: string;
+}
+
 export interface RecordedSpan {
   /** 32 lower-case hex digits, not all zero. */
   readonly traceId: string;
@@ -60,4 +66,5 @@ export interface RecordedSpan {
   readonly links: readonly RecordedSpanLink[];
   readonly events: readonly RecordedSpanEvent[];
   readonly resource: SpanResource;
+  readonly scope: SpanScope;
 }

@@ -143,6 +143,7 @@ function createMemoryTracing(
           })),
           events: [],
           resource: { attributes: { "service.name": "blixard" } },
+          scope: { name: "blixard" },
         });
       },
     };
