@@ -1,0 +1,123 @@
+/**
+ * The span recorder: every finished span is kept here, whatever the sampling
+ * ratio, so that `vm trace` is complete; export is decided separately.
+ *
+ *   span ends ─→ kept ─┬─ sampled, or its trace was promoted ──────────→ exported
+ *                      ├─ failed or slow: the trace is promoted ───────→ it and all held ones exported
+ *                      └─ else held ─ (promotion later exports it) ─ or evicted with its trace
+ *
+ * Called by tracing at the end of each span and by the API (`trace`, `ingest`).
+ * It never blocks and never talks to the network.
+ */
+import type { RecordedSpan } from "#model/recorded-span.ts";
+import { isSampledByRatio } from "../tracing/trace-id-ratio.ts";
+import { checkIngestedSpans, type IngestResult, type IngestSource } from "./ingest.ts";
+import { createTraceStore, type TraceStoreLimits } from "./trace-store.ts";
+
+export interface RecordedTrace {
+  /** By start time. */
+  readonly spans: readonly RecordedSpan[];
+  /** Spans of this trace that did not fit. */
+  readonly droppedSpans: number;
+  /** Whether the trace goes to the OTLP endpoint, as far as it is known here. */
+  readonly exported: boolean;
+}
+
+export interface RecorderUsage {
+  readonly spans: number;
+  readonly bytes: number;
+  readonly traces: number;
+  /** Evicted or refused for want of room, since start. */
+  readonly droppedSpans: number;
+}
+
+export interface SpanRecorder {
+  /** What this node recorded of a trace; undefined when it knows nothing of it (any more). */
+  trace(traceId: string): RecordedTrace | undefined;
+  /**
+   * Takes spans that another process finished. Broken ones are left out and
+   * counted, hostile sizes are cut; they never promote a trace.
+   */
+  ingest(spans: readonly RecordedSpan[], source: IngestSource): IngestResult;
+  usage(): RecorderUsage;
+}
+
+export interface RecordingPipeline extends SpanRecorder {
+  /** `sampled`: the flag of the span's own context. */
+  record(span: RecordedSpan, sampled: boolean): void;
+  /** Whether an error or slowness has decided that this trace is exported. */
+  isPromoted(traceId: string): boolean;
+}
+
+export interface RecorderOptions {
+  readonly samplingRatio: number;
+  /** By span name; longer ones promote their trace. */
+  readonly slowThresholdsMs: Readonly<Record<string, number>>;
+  readonly limits?: Partial<TraceStoreLimits>;
+  readonly exportSpan: (span: RecordedSpan) => void;
+  readonly now: () => number;
+}
+
+const DEFAULT_LIMITS: TraceStoreLimits = {
+  maximumSpans: 20_000,
+  maximumBytes: 32 * 1024 * 1024,
+  maximumSpansPerTrace: 2_000,
+};
+
+export function createRecorder(options: RecorderOptions): RecordingPipeline {
+  const store = createTraceStore({ ...DEFAULT_LIMITS, ...options.limits });
+  const thresholdsNano = new Map(
+    Object.entries(options.slowThresholdsMs).map(([name, thresholdMs]) => [name, BigInt(Math.ceil(thresholdMs * 1e6))]),
+  );
+
+  function isNotable(span: RecordedSpan): boolean {
+    if (span.status.code === "error") return true;
+    const thresholdNano = thresholdsNano.get(span.name);
+    return thresholdNano !== undefined && span.endUnixNano - span.startUnixNano > thresholdNano;
+  }
+
+  function record(span: RecordedSpan, sampled: boolean, mayPromote = true): void {
+    const { trace, kept } = store.add(span);
+    if (sampled) trace.sampled = true;
+    if (sampled || trace.promoted) {
+      options.exportSpan(span);
+    } else if (mayPromote && isNotable(span)) {
+      trace.promoted = true;
+      for (const held of trace.held) options.exportSpan(held);
+      trace.held = [];
+      options.exportSpan(span);
+    } else if (kept) {
+      trace.held.push(span);
+    }
+  }
+
+  return {
+    record,
+    isPromoted: (traceId) => store.get(traceId)?.promoted ?? false,
+    trace(traceId) {
+      const trace = store.get(traceId);
+      if (trace === undefined) return undefined;
+      return {
+        spans: trace.spans.toSorted(byStart),
+        droppedSpans: trace.droppedSpans,
+        exported: trace.sampled || trace.promoted,
+      };
+    },
+    ingest(spans, source) {
+      const { accepted, rejected } = checkIngestedSpans(spans, source, options.now());
+      for (const span of accepted) {
+        const trace = store.get(span.traceId);
+        if (trace?.spans.some((known) => known.spanId === span.spanId) === true) continue;
+        const sampled = trace === undefined ? isSampledByRatio(span.traceId, options.samplingRatio) : trace.sampled;
+        record(span, sampled, false);
+      }
+      return { accepted: accepted.length, rejected };
+    },
+    usage: () => store.usage(),
+  };
+}
+
+function byStart(left: RecordedSpan, right: RecordedSpan): number {
+  if (left.startUnixNano === right.startUnixNano) return left.endUnixNano > right.endUnixNano ? -1 : 1;
+  return left.startUnixNano < right.startUnixNano ? -1 : 1;
+}
