@@ -40,3 +40,10 @@ export function parseTraceparent(traceparent: string, traceState?: string): Trac
 export function formatTraceparent(context: TraceContext): string {
   return `00-${context.traceId}-${context.spanId}-${context.sampled ? "01" : "00"}`;
 }
+
+/**
+ * `tracestate` of a trace whose minter leaves the sampling decision to the node (the
+ * CLI, unless it inherited a sampled context). Without it an unsampled context means
+ * that its root decided against export.
+ */
+export const UNDECIDED_TRACE_STATE = "blixard=undecided";

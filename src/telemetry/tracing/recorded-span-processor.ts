@@ -1,0 +1,114 @@
+/**
+ * The SDK's span processor: knows the spans that are open in this process and hands
+ * finished ones on as plain values.
+ */
+import { SpanStatusCode, TraceFlags, type Attributes, type HrTime } from "@opentelemetry/api";
+import type { ReadableSpan, Span, SpanProcessor } from "@opentelemetry/sdk-trace";
+import {
+  spanKinds,
+  type RecordedSpan,
+  type SpanAttributes,
+  type SpanAttributeValue,
+  type SpanResource,
+  type SpanStatus,
+} from "#model/recorded-span.ts";
+
+export interface RecordedSpanProcessor extends SpanProcessor {
+  /** The open span of this process with this id, or undefined: then the context came from elsewhere. */
+  openSpan(traceId: string, spanId: string): Span | undefined;
+}
+
+/** Spans that are never ended are a bug; it must not become a leak. */
+const MAXIMUM_OPEN_SPANS = 50_000;
+
+const MAXIMUM_JSON_LENGTH = 4_096;
+
+export function createRecordedSpanProcessor(
+  resource: SpanResource,
+  record: (span: RecordedSpan, sampled: boolean) => void,
+): RecordedSpanProcessor {
+  const open = new Map<string, Span>();
+  return {
+    openSpan(traceId, spanId) {
+      const span = open.get(spanId);
+      return span?.spanContext().traceId === traceId ? span : undefined;
+    },
+    onStart(span) {
+      if (open.size < MAXIMUM_OPEN_SPANS) open.set(span.spanContext().spanId, span);
+    },
+    onEnd(span) {
+      const context = span.spanContext();
+      open.delete(context.spanId);
+      record(toRecordedSpan(span, resource), (context.traceFlags & TraceFlags.SAMPLED) !== 0);
+    },
+    forceFlush: () => Promise.resolve(),
+    shutdown: () => Promise.resolve(),
+  };
+}
+
+function toRecordedSpan(span: ReadableSpan, resource: SpanResource): RecordedSpan {
+  const context = span.spanContext();
+  const parent = span.parentSpanContext;
+  const traceState = context.traceState?.serialize();
+  return {
+    traceId: context.traceId,
+    spanId: context.spanId,
+    ...(parent === undefined ? {} : { parentSpanId: parent.spanId, parentIsRemote: parent.isRemote === true }),
+    ...(traceState === undefined || traceState === "" ? {} : { traceState }),
+    name: span.name,
+    kind: spanKinds[span.kind] ?? "internal",
+    startUnixNano: toUnixNano(span.startTime),
+    endUnixNano: toUnixNano(span.endTime),
+    status: toStatus(span.status),
+    attributes: toAttributes(span.attributes),
+    links: span.links.map((link) => ({
+      traceId: link.context.traceId,
+      spanId: link.context.spanId,
+      attributes: toAttributes(link.attributes),
+    })),
+    events: span.events.map((event) => ({
+      name: event.name,
+      timeUnixNano: toUnixNano(event.time),
+      attributes: toAttributes(event.attributes),
+    })),
+    resource,
+    scope: {
+      name: span.instrumentationScope.name,
+      ...(span.instrumentationScope.version === undefined ? {} : { version: span.instrumentationScope.version }),
+    },
+  };
+}
+
+function toUnixNano([seconds, nanos]: HrTime): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+}
+
+function toStatus(status: ReadableSpan["status"]): SpanStatus {
+  if (status.code === SpanStatusCode.UNSET) return { code: "unset" };
+  if (status.code === SpanStatusCode.OK) return { code: "ok" };
+  return { code: "error", ...(status.message === undefined ? {} : { message: status.message }) };
+}
+
+function toAttributes(attributes: Attributes | undefined): SpanAttributes {
+  const plain: Record<string, SpanAttributeValue> = {};
+  for (const key in attributes) {
+    const value: unknown = attributes[key];
+    if (value !== undefined && value !== null) plain[key] = toAttributeValue(value);
+  }
+  return plain;
+}
+
+/** Third-party instrumentation may set any value of OpenTelemetry's; what is not simple becomes JSON. */
+function toAttributeValue(value: unknown): SpanAttributeValue {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  if (Array.isArray(value)) {
+    if (isArrayOf(value, (element) => typeof element === "string")) return value;
+    if (isArrayOf(value, (element) => typeof element === "number")) return value;
+    if (isArrayOf(value, (element) => typeof element === "boolean")) return value;
+  }
+  return (JSON.stringify(value) ?? "").slice(0, MAXIMUM_JSON_LENGTH);
+}
+
+function isArrayOf<T>(values: readonly unknown[], is: (element: unknown) => element is T): values is readonly T[] {
+  return values.every(is);
+}
