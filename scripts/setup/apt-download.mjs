@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { runCommand, tryCommand } from './run-command.mjs';
-import { SetupError } from './setup-error.mjs';
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { runCommand, tryCommand } from "./run-command.mjs";
+import { SetupError } from "./setup-error.mjs";
 
 // apt checks every file against the SHA-256 in the signed package lists. Its own sandbox user could not
 // write into the cache, which belongs to whoever runs set-up.
-const UNSANDBOXED = ['-o', 'APT::Sandbox::User=root'];
+const UNSANDBOXED = ["-o", "APT::Sandbox::User=root"];
 
 /**
  * Downloads packages with everything they depend on that `isWanted` names, without installing them. The
@@ -20,7 +20,7 @@ export async function downloadPackages({ roots, isWanted, downloadDir, listsDir,
     return await downloadFrom([], { roots, isWanted, downloadDir, say });
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    say('the package lists of the system will not do; apt-get update into the cache');
+    say("the package lists of the system will not do; apt-get update into the cache");
     const privateLists = await fetchPrivateLists(listsDir);
     return downloadFrom(privateLists, { roots, isWanted, downloadDir, say });
   }
@@ -32,9 +32,9 @@ export async function downloadPackages({ roots, isWanted, downloadDir, listsDir,
  */
 async function downloadFrom(lists, { roots, isWanted, downloadDir, say }) {
   const names = await resolvePackages(lists, roots, isWanted);
-  const download = ['apt-get', ...UNSANDBOXED, ...lists, 'download'];
-  const files = parseUris(await runCommand([...download, '--print-uris', ...names], { cwd: downloadDir }));
-  say(`apt-get download ${names.join(' ')}`);
+  const download = ["apt-get", ...UNSANDBOXED, ...lists, "download"];
+  const files = parseUris(await runCommand([...download, "--print-uris", ...names], { cwd: downloadDir }));
+  say(`apt-get download ${names.join(" ")}`);
   await runCommand([...download, ...names], { cwd: downloadDir });
   return files.map((file) => join(downloadDir, file));
 }
@@ -44,12 +44,12 @@ async function downloadFrom(lists, { roots, isWanted, downloadDir, say }) {
  * @returns {Promise<string[]>}
  */
 async function fetchPrivateLists(listsDir) {
-  const lists = join(listsDir, 'lists');
-  mkdirSync(join(lists, 'partial'), { recursive: true });
-  mkdirSync(join(listsDir, 'archives', 'partial'), { recursive: true });
-  const options = ['-o', `Dir::State::lists=${lists}`, '-o', `Dir::Cache=${listsDir}`];
+  const lists = join(listsDir, "lists");
+  mkdirSync(join(lists, "partial"), { recursive: true });
+  mkdirSync(join(listsDir, "archives", "partial"), { recursive: true });
+  const options = ["-o", `Dir::State::lists=${lists}`, "-o", `Dir::Cache=${listsDir}`];
   // A foreign source that cannot be reached must not stop us: what counts is whether the download works.
-  await tryCommand(['apt-get', ...UNSANDBOXED, ...options, 'update']);
+  await tryCommand(["apt-get", ...UNSANDBOXED, ...options, "update"]);
   return options;
 }
 
@@ -62,9 +62,9 @@ async function resolvePackages(lists, roots, isWanted) {
   /** @type {Set<string>} */
   const seen = new Set();
   // Whole generations at a time: each call of apt-cache may take seconds to read the lists.
-  for (let fresh = roots; fresh.length > 0; ) {
+  for (let fresh = roots; fresh.length > 0;) {
     for (const name of fresh) seen.add(name);
-    const listing = await runCommand(['apt-cache', ...lists, 'depends', '--important', ...fresh]);
+    const listing = await runCommand(["apt-cache", ...lists, "depends", "--important", ...fresh]);
     const wanted = parseDependencies(listing).filter((name) => isWanted(name) && !seen.has(name));
     fresh = [...new Set(wanted)];
   }
@@ -77,7 +77,7 @@ async function resolvePackages(lists, roots, isWanted) {
  */
 export function parseDependencies(listing) {
   const names = [];
-  for (const line of listing.split('\n')) {
+  for (const line of listing.split("\n")) {
     const match = /^\s*\|?(?:Pre)?Depends: ([a-z0-9][a-z0-9.+-]*)(?::any)?$/.exec(line);
     if (match?.[1] !== undefined) names.push(match[1]);
     const provider = /^ {4}([a-z0-9][a-z0-9.+-]*)$/.exec(line);
@@ -92,7 +92,7 @@ export function parseDependencies(listing) {
  */
 export function parseUris(listing) {
   const files = [];
-  for (const line of listing.split('\n')) {
+  for (const line of listing.split("\n")) {
     const match = /^'[^']+' (\S+\.deb) \d+ /.exec(line);
     if (match?.[1] !== undefined) files.push(match[1]);
   }

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 
 /**
  * The place of everything that is downloaded. The convention the daemon relies on: tools at
@@ -7,6 +7,6 @@ import { join, resolve } from 'node:path';
  * @param {Record<string, string | undefined>} env
  */
 export function findCacheDir(env) {
-  if (env['BLIXARD_CACHE_DIR']) return resolve(env['BLIXARD_CACHE_DIR']);
-  return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'blixard');
+  if (env["BLIXARD_CACHE_DIR"]) return resolve(env["BLIXARD_CACHE_DIR"]);
+  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "blixard");
 }

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { spawnSync } from 'node:child_process';
-import { gunzipSync } from 'node:zlib';
-import * as zlib from 'node:zlib';
-import { decompressLz4Legacy, isLz4Legacy } from './lz4-legacy.mjs';
-import { SetupError } from './setup-error.mjs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { spawnSync } from "node:child_process";
+import { gunzipSync } from "node:zlib";
+import * as zlib from "node:zlib";
+import { decompressLz4Legacy, isLz4Legacy } from "./lz4-legacy.mjs";
+import { SetupError } from "./setup-error.mjs";
 
 // Offsets in the x86 boot protocol's setup header (Documentation/arch/x86/boot.rst).
 const SETUP_SECTORS = 0x1f1;
@@ -20,23 +20,23 @@ const SECTOR_BYTES = 512;
  * @returns {Promise<string>} the kernel's release
  */
 export async function unpackKernel({ rootDir, kernelDir }) {
-  const version = readdirSync(join(rootDir, 'boot'))
-    .filter((name) => name.startsWith('vmlinuz-'))
-    .map((name) => name.slice('vmlinuz-'.length))
+  const version = readdirSync(join(rootDir, "boot"))
+    .filter((name) => name.startsWith("vmlinuz-"))
+    .map((name) => name.slice("vmlinuz-".length))
     .sort()
     .at(-1);
-  if (version === undefined) throw new SetupError('no vmlinuz in the kernel package');
-  const image = join(rootDir, 'boot', `vmlinuz-${version}`);
-  const modules = ['usr/lib/modules', 'lib/modules']
+  if (version === undefined) throw new SetupError("no vmlinuz in the kernel package");
+  const image = join(rootDir, "boot", `vmlinuz-${version}`);
+  const modules = ["usr/lib/modules", "lib/modules"]
     .map((folder) => join(rootDir, folder, version))
     .find((folder) => existsSync(folder));
   if (modules === undefined) throw new SetupError(`no modules of ${version} in the kernel package`);
 
   mkdirSync(kernelDir, { recursive: true });
-  writeFileSync(join(kernelDir, 'vmlinux'), extractVmlinux(readFileSync(image), join(rootDir, 'bin', 'busybox')));
-  writeFileSync(join(kernelDir, 'version'), `${version}\n`);
-  symlinkSync(relative(kernelDir, image), join(kernelDir, 'vmlinuz'));
-  symlinkSync(relative(kernelDir, modules), join(kernelDir, 'modules'));
+  writeFileSync(join(kernelDir, "vmlinux"), extractVmlinux(readFileSync(image), join(rootDir, "bin", "busybox")));
+  writeFileSync(join(kernelDir, "version"), `${version}\n`);
+  symlinkSync(relative(kernelDir, image), join(kernelDir, "vmlinuz"));
+  symlinkSync(relative(kernelDir, modules), join(kernelDir, "modules"));
   return version;
 }
 
@@ -46,14 +46,14 @@ export async function unpackKernel({ rootDir, kernelDir }) {
  * @returns {Buffer} the ELF kernel inside
  */
 export function extractVmlinux(image, busybox) {
-  if (image.length < 0x250 || image.toString('latin1', HEADER_MAGIC, HEADER_MAGIC + 4) !== 'HdrS') {
-    throw new SetupError('the kernel is not an x86 bzImage');
+  if (image.length < 0x250 || image.toString("latin1", HEADER_MAGIC, HEADER_MAGIC + 4) !== "HdrS") {
+    throw new SetupError("the kernel is not an x86 bzImage");
   }
   const setupBytes = ((image[SETUP_SECTORS] || 4) + 1) * SECTOR_BYTES;
   const start = setupBytes + image.readUInt32LE(PAYLOAD_OFFSET);
   const payload = image.subarray(start, start + image.readUInt32LE(PAYLOAD_LENGTH));
   const kernel = decompress(payload, busybox);
-  if (kernel.toString('latin1', 0, 4) !== '\x7fELF') throw new SetupError('the kernel payload is not an ELF file');
+  if (kernel.toString("latin1", 0, 4) !== "\x7fELF") throw new SetupError("the kernel payload is not an ELF file");
   return kernel;
 }
 
@@ -66,12 +66,12 @@ export function extractVmlinux(image, busybox) {
 function decompress(payload, busybox) {
   const body = payload.subarray(0, -4);
   const size = payload.readUInt32LE(payload.length - 4);
-  const magic = payload.toString('hex', 0, 6);
+  const magic = payload.toString("hex", 0, 6);
   if (isLz4Legacy(body)) return decompressLz4Legacy(body, size);
-  if (magic.startsWith('1f8b')) return gunzipSync(payload);
-  if (magic === 'fd377a585a00') return decompressXz(body, busybox);
-  if (magic.startsWith('28b52ffd') && 'zstdDecompressSync' in zlib) return zlib.zstdDecompressSync(body);
-  if (magic.startsWith('7f454c46')) return payload;
+  if (magic.startsWith("1f8b")) return gunzipSync(payload);
+  if (magic === "fd377a585a00") return decompressXz(body, busybox);
+  if (magic.startsWith("28b52ffd") && "zstdDecompressSync" in zlib) return zlib.zstdDecompressSync(body);
+  if (magic.startsWith("7f454c46")) return payload;
   throw new SetupError(`the kernel payload is compressed in a way that set-up does not know (${magic})`);
 }
 
@@ -80,7 +80,7 @@ function decompress(payload, busybox) {
  * @param {string} busybox
  */
 function decompressXz(body, busybox) {
-  const result = spawnSync(busybox, ['xz', '-dc'], { input: body, maxBuffer: 512 * 1024 * 1024 });
-  if (result.status !== 0) throw new SetupError('busybox xz could not decompress the kernel');
+  const result = spawnSync(busybox, ["xz", "-dc"], { input: body, maxBuffer: 512 * 1024 * 1024 });
+  if (result.status !== 0) throw new SetupError("busybox xz could not decompress the kernel");
   return result.stdout;
 }

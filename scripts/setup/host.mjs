@@ -1,7 +1,7 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { tryCommand } from './run-command.mjs';
-import { SetupError } from './setup-error.mjs';
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { tryCommand } from "./run-command.mjs";
+import { SetupError } from "./setup-error.mjs";
 
 /**
  * @param {string} name
@@ -23,28 +23,28 @@ export function findExecutable(name, folders) {
 
 /** @param {string} path the value of PATH */
 export function splitPath(path) {
-  return path.split(delimiter).filter((folder) => folder !== '');
+  return path.split(delimiter).filter((folder) => folder !== "");
 }
 
 /** What only Debian's apt can do; says what to install by hand elsewhere. */
 export function requireDebian() {
   const release = readOsRelease();
-  const isDebian = release['ID'] === 'debian';
-  if (isDebian && process.arch === 'x64') return;
-  const place = `${release['PRETTY_NAME'] ?? 'this system'} (${process.arch})`;
+  const isDebian = release["ID"] === "debian";
+  if (isDebian && process.arch === "x64") return;
+  const place = `${release["PRETTY_NAME"] ?? "this system"} (${process.arch})`;
   throw new SetupError(
     [
       `set-up installs by itself only on Debian 12 or newer on x86-64; this is ${place}.`,
-      'Install these with your own package manager, so that the commands are on PATH, and run set-up again:',
-      '  QEMU 7.2 or newer           qemu-system-x86_64, qemu-img',
-      '  etcd 3.4 or newer           etcd, etcdctl',
-      '  busybox, statically linked  busybox',
-      '  Prometheus 2.42 or newer    prometheus, promtool',
-      '  passt                       passt',
-      '  Python 3                    python3, with the package prometheus_client',
-      'and put a guest kernel for x86-64 into the cache as kernel/vmlinux (uncompressed, with a PVH entry),',
-      'kernel/version (its release) and kernel/modules/ (its /lib/modules/<release>).',
-    ].join('\n'),
+      "Install these with your own package manager, so that the commands are on PATH, and run set-up again:",
+      "  QEMU 7.2 or newer           qemu-system-x86_64, qemu-img",
+      "  etcd 3.4 or newer           etcd, etcdctl",
+      "  busybox, statically linked  busybox",
+      "  Prometheus 2.42 or newer    prometheus, promtool",
+      "  passt                       passt",
+      "  Python 3                    python3, with the package prometheus_client",
+      "and put a guest kernel for x86-64 into the cache as kernel/vmlinux (uncompressed, with a PVH entry),",
+      "kernel/version (its release) and kernel/modules/ (its /lib/modules/<release>).",
+    ].join("\n"),
     2,
   );
 }
@@ -53,15 +53,15 @@ export function requireDebian() {
 function readOsRelease() {
   /** @type {Record<string, string>} */
   const values = {};
-  let text = '';
+  let text = "";
   try {
-    text = readFileSync('/etc/os-release', 'utf8');
+    text = readFileSync("/etc/os-release", "utf8");
   } catch {
     return values;
   }
-  for (const line of text.split('\n')) {
+  for (const line of text.split("\n")) {
     const match = /^([A-Z_]+)="?([^"]*)"?$/.exec(line);
-    if (match?.[1] !== undefined) values[match[1]] = match[2] ?? '';
+    if (match?.[1] !== undefined) values[match[1]] = match[2] ?? "";
   }
   return values;
 }
@@ -73,14 +73,14 @@ function readOsRelease() {
  */
 export async function asRoot(argv) {
   if (process.getuid?.() === 0) return argv;
-  const quiet = await tryCommand(['sudo', '-n', 'true']);
-  if (quiet.code === 0) return ['sudo', '-n', ...argv];
+  const quiet = await tryCommand(["sudo", "-n", "true"]);
+  if (quiet.code === 0) return ["sudo", "-n", ...argv];
   if (quiet.code !== 127 && process.stdin.isTTY) {
-    const asked = await tryCommand(['sudo', '-v']);
-    if (asked.code === 0) return ['sudo', ...argv];
+    const asked = await tryCommand(["sudo", "-v"]);
+    if (asked.code === 0) return ["sudo", ...argv];
   }
   throw new SetupError(
-    `this needs root, and neither root nor sudo is at hand. Have the owner of the machine run:\n  ${argv.join(' ')}`,
+    `this needs root, and neither root nor sudo is at hand. Have the owner of the machine run:\n  ${argv.join(" ")}`,
     2,
   );
 }

@@ -1,6 +1,6 @@
 // LZ4's legacy frame, as `lz4 -l` and the kernel's build write it: a magic number, then blocks of
 // [compressed size, 32 bits little-endian][data], each holding at most 8 MiB.
-import { SetupError } from './setup-error.mjs';
+import { SetupError } from "./setup-error.mjs";
 
 const MAGIC = 0x184c2102;
 const MIN_MATCH = 4;
@@ -24,7 +24,7 @@ export function decompressLz4Legacy(data, size) {
     const blockBytes = data.readUInt32LE(position);
     position += 4;
     if (blockBytes === MAGIC) continue;
-    if (position + blockBytes > data.length) throw new SetupError('LZ4: a block is cut off');
+    if (position + blockBytes > data.length) throw new SetupError("LZ4: a block is cut off");
     written = decompressBlock(data.subarray(position, position + blockBytes), output, written);
     position += blockBytes;
   }
@@ -55,7 +55,7 @@ function decompressBlock(block, output, start) {
   while (read < block.length) {
     const token = block[read++] ?? 0;
     const literals = readLength(token >> 4);
-    if (read + literals > block.length || write + literals > output.length) throw new SetupError('LZ4: bad literals');
+    if (read + literals > block.length || write + literals > output.length) throw new SetupError("LZ4: bad literals");
     block.copy(output, write, read, read + literals);
     read += literals;
     write += literals;
@@ -64,7 +64,7 @@ function decompressBlock(block, output, start) {
     read += 2;
     const matchBytes = readLength(token & 15) + MIN_MATCH;
     if (distance === 0 || distance > write - start || write + matchBytes > output.length) {
-      throw new SetupError('LZ4: bad match');
+      throw new SetupError("LZ4: bad match");
     }
     if (distance >= matchBytes) {
       output.copy(output, write, write - distance, write - distance + matchBytes);

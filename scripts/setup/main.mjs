@@ -11,16 +11,16 @@
 // Environment: BLIXARD_SETUP=manual prints only; BLIXARD_CACHE_DIR moves the cache.
 // Exit codes: 0 done, 2 this machine lacks something that only its owner can give, 3 a step failed.
 
-import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { createNodeModulesStep } from './node-modules-step.mjs';
-import { findCacheDir } from './cache-dir.mjs';
-import { createQemuStep } from './qemu-step.mjs';
-import { createReport } from './report.mjs';
-import { createToolCacheStep } from './tool-cache-step.mjs';
-import { SetupError } from './setup-error.mjs';
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createNodeModulesStep } from "./node-modules-step.mjs";
+import { findCacheDir } from "./cache-dir.mjs";
+import { createQemuStep } from "./qemu-step.mjs";
+import { createReport } from "./report.mjs";
+import { createToolCacheStep } from "./tool-cache-step.mjs";
+import { SetupError } from "./setup-error.mjs";
 
 /**
  * @typedef {object} Step
@@ -31,15 +31,15 @@ import { SetupError } from './setup-error.mjs';
  */
 
 const LOCK_BUSY = 75;
-const LOCK_MARK = 'BLIXARD_SETUP_LOCKED';
+const LOCK_MARK = "BLIXARD_SETUP_LOCKED";
 
-const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const cacheDir = findCacheDir(process.env);
 
 /** @type {Step[]} */
 const steps = [
   createNodeModulesStep({ repositoryDir }),
-  createQemuStep({ path: process.env['PATH'] ?? '' }),
+  createQemuStep({ path: process.env["PATH"] ?? "" }),
   createToolCacheStep({ cacheDir }),
 ];
 
@@ -50,10 +50,10 @@ async function main() {
   const report = createReport(process.stdout);
   const pending = steps.filter((step) => step.findMissing().length > 0);
   if (pending.length === 0) {
-    report.line('nothing is missing');
+    report.line("nothing is missing");
     return 0;
   }
-  if (process.env['BLIXARD_SETUP'] === 'manual') {
+  if (process.env["BLIXARD_SETUP"] === "manual") {
     for (const step of pending) {
       report.line(`${step.name}: missing ${summarise(step.findMissing())}; would run`);
       for (const command of step.describe()) report.plain(`  ${command}`);
@@ -75,7 +75,7 @@ async function main() {
     report.fail(error.message);
     return error.exitCode;
   }
-  report.line('set-up complete');
+  report.line("set-up complete");
   return 0;
 }
 
@@ -85,22 +85,22 @@ async function main() {
  * @param {import('./report.mjs').Report} report
  */
 function runLocked(report) {
-  const lockFiles = [join(repositoryDir, '.cache', 'setup.lock'), join(cacheDir, 'setup.lock')];
+  const lockFiles = [join(repositoryDir, ".cache", "setup.lock"), join(cacheDir, "setup.lock")];
   for (const file of lockFiles) mkdirSync(dirname(file), { recursive: true });
   const again = [process.execPath, fileURLToPath(import.meta.url)];
-  const env = { ...process.env, [LOCK_MARK]: '1' };
+  const env = { ...process.env, [LOCK_MARK]: "1" };
   /** @param {string[]} options */
   const lock = (options) => {
-    const argv = lockFiles.flatMap((file) => ['flock', ...options, file]).concat(again);
-    return spawnSync('/usr/bin/env', argv, { stdio: 'inherit', env });
+    const argv = lockFiles.flatMap((file) => ["flock", ...options, file]).concat(again);
+    return spawnSync("/usr/bin/env", argv, { stdio: "inherit", env });
   };
-  let result = lock(['--nonblock', '--conflict-exit-code', String(LOCK_BUSY)]);
+  let result = lock(["--nonblock", "--conflict-exit-code", String(LOCK_BUSY)]);
   if (result.status === LOCK_BUSY) {
-    report.line('another set-up is running; waiting for it');
+    report.line("another set-up is running; waiting for it");
     result = lock([]);
   }
   if (result.status === 127) {
-    report.fail('`flock` is missing; install the package util-linux');
+    report.fail("`flock` is missing; install the package util-linux");
     return 2;
   }
   return result.status ?? 3;
@@ -108,6 +108,6 @@ function runLocked(report) {
 
 /** @param {string[]} names */
 function summarise(names) {
-  const shown = names.slice(0, 4).join(', ');
+  const shown = names.slice(0, 4).join(", ");
   return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
 }

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { runCommand } from './run-command.mjs';
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { runCommand } from "./run-command.mjs";
 
 /**
  * @typedef {object} LockedPackage
@@ -13,7 +13,7 @@ import { runCommand } from './run-command.mjs';
  */
 
 // Options that a user's npm configuration could turn against the lockfile.
-const INSTALL = ['npm', 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+const INSTALL = ["npm", "ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
 
 /**
  * The locked packages. npm writes node_modules/.package-lock.json last, so comparing it with the lockfile
@@ -23,13 +23,13 @@ const INSTALL = ['npm', 'ci', '--ignore-scripts', '--include=dev', '--include=op
  */
 export function createNodeModulesStep({ repositoryDir }) {
   return {
-    name: 'packages',
+    name: "packages",
     findMissing: () => findMissingPackages(repositoryDir),
-    describe: () => [INSTALL.join(' ')],
+    describe: () => [INSTALL.join(" ")],
     run: async (say) => {
-      say(INSTALL.join(' '));
+      say(INSTALL.join(" "));
       await runCommand(INSTALL, { cwd: repositoryDir });
-      say('installed');
+      say("installed");
     },
   };
 }
@@ -39,15 +39,15 @@ export function createNodeModulesStep({ repositoryDir }) {
  * @returns {string[]}
  */
 export function findMissingPackages(repositoryDir) {
-  const wanted = readPackages(join(repositoryDir, 'package-lock.json'));
-  const present = readPackages(join(repositoryDir, 'node_modules', '.package-lock.json'));
+  const wanted = readPackages(join(repositoryDir, "package-lock.json"));
+  const present = readPackages(join(repositoryDir, "node_modules", ".package-lock.json"));
   const missing = [];
   for (const [folder, locked] of Object.entries(wanted)) {
     const installed = present[folder];
-    if (folder === '' || (installed === undefined && mayBeAbsent(locked))) continue;
+    if (folder === "" || (installed === undefined && mayBeAbsent(locked))) continue;
     const same = installed?.version === locked.version && installed?.integrity === locked.integrity;
-    if (!same || !existsSync(join(repositoryDir, folder, 'package.json'))) {
-      missing.push(folder.replace('node_modules/', ''));
+    if (!same || !existsSync(join(repositoryDir, folder, "package.json"))) {
+      missing.push(folder.replace("node_modules/", ""));
     }
   }
   return missing;
@@ -59,7 +59,7 @@ export function findMissingPackages(repositoryDir) {
  */
 function readPackages(file) {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')).packages ?? {};
+    return JSON.parse(readFileSync(file, "utf8")).packages ?? {};
   } catch {
     return {};
   }
@@ -73,7 +73,7 @@ function mayBeAbsent(locked) {
   if (locked.optional !== true) return false;
   if (locked.os === undefined && locked.cpu === undefined) return true;
   // The pinned Node is built for glibc, so this machine is nothing else.
-  return !(allows(locked.os, process.platform) && allows(locked.cpu, process.arch) && allows(locked.libc, 'glibc'));
+  return !(allows(locked.os, process.platform) && allows(locked.cpu, process.arch) && allows(locked.libc, "glibc"));
 }
 
 /**
@@ -83,5 +83,5 @@ function mayBeAbsent(locked) {
 function allows(rule, value) {
   const list = [rule ?? []].flat();
   if (list.includes(`!${value}`)) return false;
-  return list.includes(value) || list.every((entry) => entry.startsWith('!'));
+  return list.includes(value) || list.every((entry) => entry.startsWith("!"));
 }

@@ -10,7 +10,7 @@
  * @returns {Report}
  */
 export function createReport(output) {
-  output.on('error', () => {}); // whoever read our lines has gone; the work goes on
+  output.on("error", () => {}); // whoever read our lines has gone; the work goes on
   return {
     line: (text) => void output.write(`[setup ${process.uptime().toFixed(1)} s] ${text}\n`),
     plain: (text) => void output.write(`${text}\n`),

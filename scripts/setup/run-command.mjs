@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { SetupError } from './setup-error.mjs';
+import { spawn } from "node:child_process";
+import { SetupError } from "./setup-error.mjs";
 
 const SHOWN_OUTPUT_LINES = 25;
 
@@ -12,10 +12,8 @@ const SHOWN_OUTPUT_LINES = 25;
 export async function runCommand(argv, options = {}) {
   const result = await tryCommand(argv, options);
   if (result.code === 0) return result.stdout;
-  const output = (result.stdout + result.stderr).trimEnd().split('\n').slice(-SHOWN_OUTPUT_LINES);
-  throw new SetupError(
-    `\`${argv.join(' ')}\` failed (${result.code ?? result.signal}):\n  ${output.join('\n  ')}`,
-  );
+  const output = (result.stdout + result.stderr).trimEnd().split("\n").slice(-SHOWN_OUTPUT_LINES);
+  throw new SetupError(`\`${argv.join(" ")}\` failed (${result.code ?? result.signal}):\n  ${output.join("\n  ")}`);
 }
 
 /**
@@ -25,18 +23,16 @@ export async function runCommand(argv, options = {}) {
  */
 export function tryCommand(argv, options = {}) {
   return new Promise((resolve) => {
-    const child = spawn(argv[0] ?? '', argv.slice(1), {
+    const child = spawn(argv[0] ?? "", argv.slice(1), {
       cwd: options.cwd,
-      env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive", ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
     });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => (stderr += text));
-    child.on('error', (error) =>
-      resolve({ code: 127, signal: null, stdout, stderr: `${stderr}${error.message}` }),
-    );
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (/** @type {string} */ text) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (/** @type {string} */ text) => (stderr += text));
+    child.on("error", (error) => resolve({ code: 127, signal: null, stdout, stderr: `${stderr}${error.message}` }));
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }

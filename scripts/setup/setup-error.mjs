@@ -7,7 +7,7 @@ export class SetupError extends Error {
    */
   constructor(message, exitCode = 3) {
     super(message);
-    this.name = 'SetupError';
+    this.name = "SetupError";
     this.exitCode = exitCode;
   }
 }

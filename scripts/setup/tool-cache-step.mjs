@@ -1,20 +1,20 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { downloadPackages } from './apt-download.mjs';
-import { findExecutable, requireDebian } from './host.mjs';
-import { unpackKernel } from './guest-kernel.mjs';
-import { runCommand } from './run-command.mjs';
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { downloadPackages } from "./apt-download.mjs";
+import { findExecutable, requireDebian } from "./host.mjs";
+import { unpackKernel } from "./guest-kernel.mjs";
+import { runCommand } from "./run-command.mjs";
 
 // Debian packages that are unpacked, never installed: installed, they would start services or touch /boot.
 const ROOTS = [
-  'busybox-static',
-  'etcd-client',
-  'etcd-server',
-  'linux-image-cloud-amd64',
-  'passt',
-  'prometheus',
-  'python3-prometheus-client',
+  "busybox-static",
+  "etcd-client",
+  "etcd-server",
+  "linux-image-cloud-amd64",
+  "passt",
+  "prometheus",
+  "python3-prometheus-client",
 ];
 
 /** What of their dependencies comes along: the real kernel behind the meta package, and Python. */
@@ -27,8 +27,8 @@ const WANTED_DEPENDENCIES = [
 /** Raise it when the way of unpacking changes; a change of the package list does so by itself. */
 const LAYOUT_VERSION = 1;
 
-const TOOLS = ['etcd', 'etcdctl', 'busybox', 'prometheus', 'promtool', 'passt', 'python3'];
-const KERNEL_FILES = ['vmlinux', 'vmlinuz', 'version', 'modules'];
+const TOOLS = ["etcd", "etcdctl", "busybox", "prometheus", "promtool", "passt", "python3"];
+const KERNEL_FILES = ["vmlinux", "vmlinuz", "version", "modules"];
 
 /**
  * The tools and the guest kernel, in a cache of their own. A generation is made beside the present one
@@ -43,12 +43,12 @@ const KERNEL_FILES = ['vmlinux', 'vmlinuz', 'version', 'modules'];
  */
 export function createToolCacheStep({ cacheDir }) {
   return {
-    name: 'tools',
+    name: "tools",
     findMissing: () => findMissingTools(cacheDir),
     describe: () => [
-      `cd ${join(cacheDir, 'downloads')} && apt-get download ${ROOTS.join(' ')}   (and the kernel and Python behind them)`,
-      `for package in *.deb; do dpkg-deb --extract $package ${join(cacheDir, 'root')}; done`,
-      `extract ${join(cacheDir, 'kernel', 'vmlinux')} from the kernel's vmlinuz`,
+      `cd ${join(cacheDir, "downloads")} && apt-get download ${ROOTS.join(" ")}   (and the kernel and Python behind them)`,
+      `for package in *.deb; do dpkg-deb --extract $package ${join(cacheDir, "root")}; done`,
+      `extract ${join(cacheDir, "kernel", "vmlinux")} from the kernel's vmlinuz`,
     ],
     run: (say) => buildGeneration(cacheDir, say),
   };
@@ -56,18 +56,18 @@ export function createToolCacheStep({ cacheDir }) {
 
 /** @param {string} cacheDir */
 export function findMissingTools(cacheDir) {
-  const root = join(cacheDir, 'root');
-  const folders = ['usr/bin', 'usr/sbin', 'bin', 'sbin'].map((folder) => join(root, folder));
+  const root = join(cacheDir, "root");
+  const folders = ["usr/bin", "usr/sbin", "bin", "sbin"].map((folder) => join(root, folder));
   const missing = TOOLS.filter((tool) => findExecutable(tool, folders) === undefined);
-  missing.push(...KERNEL_FILES.filter((file) => !existsSync(join(cacheDir, 'kernel', file))));
-  const isCurrent = existsSync(join(generationDir(cacheDir), 'root'));
-  return missing.length === 0 && !isCurrent ? ['the present package list'] : missing;
+  missing.push(...KERNEL_FILES.filter((file) => !existsSync(join(cacheDir, "kernel", file))));
+  const isCurrent = existsSync(join(generationDir(cacheDir), "root"));
+  return missing.length === 0 && !isCurrent ? ["the present package list"] : missing;
 }
 
 /** @param {string} cacheDir */
 function generationDir(cacheDir) {
-  const key = createHash('sha256').update(JSON.stringify([LAYOUT_VERSION, ROOTS, WANTED_DEPENDENCIES.map(String)]));
-  return join(cacheDir, 'generations', key.digest('hex').slice(0, 12));
+  const key = createHash("sha256").update(JSON.stringify([LAYOUT_VERSION, ROOTS, WANTED_DEPENDENCIES.map(String)]));
+  return join(cacheDir, "generations", key.digest("hex").slice(0, 12));
 }
 
 /**
@@ -76,29 +76,29 @@ function generationDir(cacheDir) {
  */
 async function buildGeneration(cacheDir, say) {
   requireDebian();
-  const downloadDir = join(cacheDir, 'downloads');
+  const downloadDir = join(cacheDir, "downloads");
   const packages = await downloadPackages({
     roots: ROOTS,
     isWanted: (name) => WANTED_DEPENDENCIES.some((pattern) => pattern.test(name)),
     downloadDir,
-    listsDir: join(cacheDir, 'apt'),
+    listsDir: join(cacheDir, "apt"),
     say,
   });
 
   const finalDir = generationDir(cacheDir);
   const buildDir = `${finalDir}.partial`;
   rmSync(buildDir, { recursive: true, force: true });
-  mkdirSync(join(buildDir, 'root'), { recursive: true });
-  say(`unpacking ${packages.length} packages into ${join(cacheDir, 'root')}`);
-  for (const file of packages) await runCommand(['dpkg-deb', '--extract', file, join(buildDir, 'root')]);
-  const version = await unpackKernel({ rootDir: join(buildDir, 'root'), kernelDir: join(buildDir, 'kernel') });
+  mkdirSync(join(buildDir, "root"), { recursive: true });
+  say(`unpacking ${packages.length} packages into ${join(cacheDir, "root")}`);
+  for (const file of packages) await runCommand(["dpkg-deb", "--extract", file, join(buildDir, "root")]);
+  const version = await unpackKernel({ rootDir: join(buildDir, "root"), kernelDir: join(buildDir, "kernel") });
   say(`guest kernel ${version}`);
 
   rmSync(finalDir, { recursive: true, force: true });
   renameSync(buildDir, finalDir);
-  for (const name of ['root', 'kernel']) pointTo(join(cacheDir, name), join(finalDir, name));
+  for (const name of ["root", "kernel"]) pointTo(join(cacheDir, name), join(finalDir, name));
   removeOtherGenerations(finalDir);
-  for (const leftover of [downloadDir, join(cacheDir, 'apt')]) rmSync(leftover, { recursive: true, force: true });
+  for (const leftover of [downloadDir, join(cacheDir, "apt")]) rmSync(leftover, { recursive: true, force: true });
 }
 
 /**
@@ -114,7 +114,7 @@ function pointTo(link, target) {
 
 /** @param {string} keptDir */
 function removeOtherGenerations(keptDir) {
-  const parent = join(keptDir, '..');
+  const parent = join(keptDir, "..");
   for (const name of readdirSync(parent)) {
     if (join(parent, name) !== keptDir) rmSync(join(parent, name), { recursive: true, force: true });
   }
