@@ -10,13 +10,28 @@
 import { join } from "node:path";
 import { applyOutput, compareOutput } from "./generate/output.ts";
 import { generateProtobuf } from "./generate/protobuf.ts";
+import { checkRegistry } from "./generate/registry-check.ts";
+import { generateRegistryCode } from "./generate/registry-code.ts";
+import { generateRegistryReference } from "./generate/registry-reference.ts";
+import { readRegistry } from "./generate/registry.ts";
 
 const root = join(import.meta.dirname, "..");
 const ownedFolders = ["src/gen"];
 
 async function main(argv: readonly string[]): Promise<number> {
   const check = argv.includes("--check");
-  const files = new Map([...(await generateProtobuf(root))]);
+  const registry = await readRegistry(join(root, "telemetry/registry"));
+  const findings = checkRegistry(registry);
+  for (const { id, subject, message, file } of findings) {
+    process.stderr.write(`telemetry/registry/${file}: ${subject}: ${id}: ${message}\n`);
+  }
+  if (findings.length > 0) return 1;
+
+  const files = new Map([
+    ...(await generateProtobuf(root)),
+    ...generateRegistryCode(registry),
+    ...generateRegistryReference(registry),
+  ]);
   const differences = await compareOutput(root, files, ownedFolders);
   for (const { path, kind } of differences) process.stdout.write(`${kind} ${path}\n`);
   if (check) {

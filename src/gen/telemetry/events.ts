@@ -1,0 +1,358 @@
+// Generated from telemetry/registry by scripts/generate.ts. Do not edit.
+
+/** The node serves. */
+export const nodeReady = {
+  name: "blixard.node.ready",
+  severity: "info",
+  brief: "The node serves.",
+  attributes: {
+    "blixard.node.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.node.start_duration": {
+      type: "double",
+      requirement: "recommended"
+    },
+    "blixard.runtime.driver": {
+      type: "string",
+      requirement: "recommended",
+      values: [
+        "qemu",
+        "simulated"
+      ]
+    },
+    "blixard.runtime.accelerator": {
+      type: "string",
+      requirement: "recommended",
+      values: [
+        "kvm",
+        "tcg",
+        "none"
+      ]
+    },
+    "blixard.runtime.accelerator_reason": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.store.kind": {
+      type: "string",
+      requirement: "recommended",
+      values: [
+        "embedded",
+        "external",
+        "memory"
+      ]
+    },
+    "server.address": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "server.port": {
+      type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** The guardian ended and its guests with it. */
+export const guardianExited = {
+  name: "blixard.guardian.exited",
+  severity: "error",
+  brief: "The guardian ended and its guests with it.",
+  attributes: {
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "process.pid": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "process.exit.code": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "blixard.guardian.guest_count": {
+      type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** The consensus has another leader, or none. */
+export const storeLeaderChanged = {
+  name: "blixard.store.leader_changed",
+  severity: "info",
+  brief: "The consensus has another leader, or none.",
+  attributes: {
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.store.leader_id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.store.member_id": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** The supervised consensus member ended. */
+export const storeMemberExited = {
+  name: "blixard.store.member_exited",
+  severity: "error",
+  brief: "The supervised consensus member ended.",
+  attributes: {
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "process.pid": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "process.exit.code": {
+      type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** A destination of telemetry changed its state for a signal. */
+export const telemetryDestinationState = {
+  name: "blixard.telemetry.destination_state",
+  severity: "info",
+  brief: "A destination of telemetry changed its state for a signal.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    },
+    "blixard.telemetry.destination_state": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "starting",
+        "ok",
+        "failing",
+        "unsupported"
+      ]
+    },
+    "error.type": {
+      type: "string",
+      requirement: "conditionally_required"
+    }
+  }
+} as const;
+
+/** A VM changed its state. */
+export const vmStateChanged = {
+  name: "blixard.vm.state_changed",
+  severity: "info",
+  brief: "A VM changed its state.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.vm.previous_state": {
+      type: "string",
+      requirement: "recommended",
+      values: [
+        "pending",
+        "scheduled",
+        "preparing",
+        "starting",
+        "running",
+        "stopping",
+        "stopped",
+        "paused",
+        "migrating",
+        "failed",
+        "lost"
+      ]
+    },
+    "blixard.vm.state": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "pending",
+        "scheduled",
+        "preparing",
+        "starting",
+        "running",
+        "stopping",
+        "stopped",
+        "paused",
+        "migrating",
+        "failed",
+        "lost"
+      ]
+    },
+    "blixard.vm.state_reason": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.generation": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "blixard.operation.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "error.type": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** The node restarted a VM whose guest had ended. */
+export const vmRestarted = {
+  name: "blixard.vm.restarted",
+  severity: "warn",
+  brief: "The node restarted a VM whose guest had ended.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.vm.exit_cause": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "shutdown",
+        "panic",
+        "crash",
+        "killed",
+        "boot_timeout",
+        "guardian_lost",
+        "host_rebooted",
+        "start_failed"
+      ]
+    },
+    "blixard.vm.restart_count": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "blixard.vm.restart_policy": {
+      type: "string",
+      requirement: "recommended",
+      values: [
+        "never",
+        "on-failure",
+        "always"
+      ]
+    },
+    "blixard.vm.restart_delay": {
+      type: "double",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** A guest ended. */
+export const vmExited = {
+  name: "blixard.vm.exited",
+  severity: "info",
+  brief: "A guest ended.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.vm.instance_id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.vm.exit_cause": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "shutdown",
+        "panic",
+        "crash",
+        "killed",
+        "boot_timeout",
+        "guardian_lost",
+        "host_rebooted",
+        "start_failed"
+      ]
+    },
+    "blixard.vm.exit_code": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "blixard.vm.exit_signal": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** A guest that an earlier daemon had launched was found running and kept. */
+export const vmAdopted = {
+  name: "blixard.vm.adopted",
+  severity: "info",
+  brief: "A guest that an earlier daemon had launched was found running and kept.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.node.id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.vm.instance_id": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "process.pid": {
+      type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
