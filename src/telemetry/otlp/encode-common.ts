@@ -1,0 +1,49 @@
+/** Parts that all signals share. Field numbers: opentelemetry/proto/{common,resource}/v1. */
+import type { SpanAttributes, SpanAttributeValue, SpanResource, SpanScope } from "#model/recorded-span.ts";
+import { ProtobufWriter } from "./protobuf-writer.ts";
+
+/** Repeated `KeyValue` as `field`. */
+export function writeAttributes(writer: ProtobufWriter, field: number, attributes: SpanAttributes): void {
+  for (const key in attributes) {
+    const value = attributes[key];
+    if (value === undefined) continue;
+    const keyValue = writer.begin(field);
+    writer.string(1, key);
+    writeAnyValue(writer, 2, value);
+    writer.end(keyValue);
+  }
+}
+
+/** `AnyValue` as `field`. Whole numbers are ints, as all OpenTelemetry SDKs for JavaScript have it. */
+export function writeAnyValue(writer: ProtobufWriter, field: number, value: SpanAttributeValue): void {
+  const any = writer.begin(field);
+  if (typeof value === "string") writer.string(1, value);
+  else if (typeof value === "boolean") writer.bool(2, value);
+  else if (typeof value === "number") writeNumber(writer, value);
+  else {
+    const array = writer.begin(5);
+    for (const element of value) writeAnyValue(writer, 1, element);
+    writer.end(array);
+  }
+  writer.end(any);
+}
+
+function writeNumber(writer: ProtobufWriter, value: number): void {
+  if (Number.isSafeInteger(value)) writer.int64(3, value);
+  else writer.double(4, value);
+}
+
+/** `Resource` as `field`. */
+export function writeResource(writer: ProtobufWriter, field: number, resource: SpanResource): void {
+  const mark = writer.begin(field);
+  writeAttributes(writer, 1, resource.attributes);
+  writer.end(mark);
+}
+
+/** `InstrumentationScope` as `field`. */
+export function writeScope(writer: ProtobufWriter, field: number, scope: SpanScope): void {
+  const mark = writer.begin(field);
+  writer.string(1, scope.name);
+  if (scope.version !== undefined) writer.string(2, scope.version);
+  writer.end(mark);
+}

@@ -1,0 +1,12 @@
+/** One export request, ready to be sent. */
+export interface EncodedRequest {
+  readonly bytes: Uint8Array;
+  /** Spans, data points or log records in it. */
+  readonly items: number;
+}
+
+/**
+ * Receivers refuse gRPC messages over 4 MiB unless told otherwise. The rest is for
+ * the lengths of the enclosing messages, which are written last.
+ */
+export const MAXIMUM_REQUEST_BYTES = 4 * 1024 * 1024 - 4_096;
