@@ -1,0 +1,275 @@
+/**
+ * The node's configuration: TOML + environment + flags → one frozen `Config`.
+ *
+ *   flags > OTEL_* > BLIXARD_* > TOML > default
+ *
+ * Called by `node run` and `config check|show`. All that is wrong is reported at
+ * once, with places (`ConfigError`); nothing is half applied. What the keys are is
+ * in `schema.ts`; nothing here knows a single one. Secrets are `Secret` from here on.
+ */
+import { open } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { BlixardError } from "#model/errors.ts";
+import { readOtelEnvironment } from "./otel-environment.ts";
+import { ConfigError, shorten, type Place, type Problem } from "./problem.ts";
+import { nestValues, readDocument, type ReadValue } from "./read-section.ts";
+import { checkRules } from "./rules.ts";
+import { configSchema, flattenKeys, type Config, type ConfigKey } from "./schema.ts";
+import type { ConfigHost, DefaultContext } from "./schema-types.ts";
+import { suggest } from "./suggest.ts";
+import { parseTomlDocument } from "./toml-document.ts";
+import type { ReadContext } from "./value-kinds.ts";
+
+export type { Config } from "./schema.ts";
+export type { ConfigHost } from "./schema-types.ts";
+
+/** Where a value comes from. */
+export type Origin = Place | { readonly kind: "default" } | { readonly kind: "follows"; readonly path: string };
+
+export interface ConfigSources {
+  readonly file?: { readonly path: string; readonly text: string };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** By key path: the flag as it was written, and its value. */
+  readonly flags?: Readonly<Record<string, { readonly flag: string; readonly text: string }>>;
+  readonly host: ConfigHost;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Every key with its effective value and its origin, in the schema's order. */
+  readonly entries: readonly ConfigEntry[];
+  /** About OTEL_* variables that say what Blixard cannot do; to be logged once. */
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigEntry {
+  readonly path: string;
+  /** As TOML, secrets redacted; undefined: unset. */
+  readonly shown: string | undefined;
+  readonly origin: Origin;
+}
+
+/** Limit on the configuration's file. */
+export const MAXIMUM_CONFIG_BYTES = 1024 * 1024;
+
+const ALL_KEYS = flattenKeys(configSchema);
+
+/** @throws ConfigError with every problem there is. */
+export function parseConfig(sources: ConfigSources): LoadedConfig {
+  const problems: Problem[] = [];
+  const warnings: string[] = [];
+  const values = new Map<string, ReadValue>([
+    ...readFileValues(sources, problems),
+    ...readEnvironment(sources, problems),
+    ...readOtel(sources, warnings),
+    ...readFlags(sources, problems),
+  ]);
+  const resolver = new DefaultResolver(values, sources.host);
+  if (problems.length === 0) {
+    const config = buildConfig(resolver);
+    for (const { path, message } of checkRules(config)) {
+      const place = placeOf(resolver.originOf(path)) ?? {
+        kind: "file",
+        file: sources.file?.path ?? "defaults",
+        line: 1,
+        column: 1,
+      };
+      problems.push({ place, key: path, message });
+    }
+    if (problems.length === 0)
+      return { config, entries: ALL_KEYS.map((key) => describeEntry(key, resolver, values)), warnings };
+  }
+  throw new ConfigError(sources.file === undefined ? "the configuration" : sources.file.path, problems);
+}
+
+/** The nested object has exactly the shape that the schema gives `Config`: both are made from the same table. */
+function buildConfig(resolver: DefaultResolver): Config {
+  return nestValues(configSchema, (path) => resolver.get(path)) as Config;
+}
+
+function readFileValues({ file, environment }: ConfigSources, problems: Problem[]): Map<string, ReadValue> {
+  if (file === undefined) return new Map();
+  const options = {
+    file: file.path,
+    baseDirectory: dirname(resolve(file.path)),
+    environment,
+    subject: "the configuration",
+    problems,
+  };
+  return readDocument(parseTomlDocument(file.path, file.text), configSchema, options);
+}
+
+function* readEnvironment(
+  { environment, host }: ConfigSources,
+  problems: Problem[],
+): Iterable<readonly [string, ReadValue]> {
+  for (const configKey of ALL_KEYS) {
+    const variable =
+      configKey.path === "node.data_dir" && environment[configKey.variable] === undefined
+        ? "BLIXARD_DATA_DIR"
+        : configKey.variable;
+    const text = environment[variable];
+    if (text === undefined || text === "") continue;
+    const read = readText(configKey, text, { kind: "environment", variable }, host, (problem) =>
+      problems.push(problem),
+    );
+    if (read !== undefined) yield [configKey.path, read];
+  }
+  const known = new Set(ALL_KEYS.map(({ variable }) => variable));
+  for (const variable of Object.keys(environment)) {
+    if (!/^BLIXARD_.*__/.test(variable) || known.has(variable)) continue;
+    const suggestion = suggest(variable, known);
+    problems.push({
+      place: { kind: "environment", variable: shorten(variable) },
+      message: "no key has this variable",
+      ...(suggestion === undefined ? {} : { suggestion }),
+    });
+  }
+}
+
+function* readOtel({ environment, host }: ConfigSources, warnings: string[]): Iterable<readonly [string, ReadValue]> {
+  const otel = readOtelEnvironment(environment);
+  warnings.push(...otel.warnings);
+  const byPath = new Map(ALL_KEYS.map((configKey) => [configKey.path, configKey]));
+  for (const { path, variable, text } of otel.settings) {
+    const configKey = byPath.get(path);
+    if (configKey === undefined)
+      throw new BlixardError("INTERNAL", `${variable} stands for ${path}, which the schema does not have`);
+    const warn = ({ message }: Problem): unknown => warnings.push(`${variable} is ignored: ${message}`);
+    const read = readText(configKey, text, { kind: "environment", variable }, host, warn);
+    if (read !== undefined) yield [path, read];
+  }
+}
+
+function* readFlags({ flags = {}, host }: ConfigSources, problems: Problem[]): Iterable<readonly [string, ReadValue]> {
+  for (const configKey of ALL_KEYS) {
+    const given = flags[configKey.path];
+    if (given === undefined) continue;
+    const read = readText(configKey, given.text, { kind: "flag", flag: given.flag }, host, (problem) =>
+      problems.push(problem),
+    );
+    if (read !== undefined) yield [configKey.path, read];
+  }
+}
+
+function readText(
+  { path, key }: ConfigKey,
+  text: string,
+  place: Place,
+  host: ConfigHost,
+  report: (problem: Problem) => unknown,
+): ReadValue | undefined {
+  const context: ReadContext = {
+    baseDirectory: host.workingDirectory,
+    expand: (value) => value,
+    fail: (message, { hideText } = {}) => {
+      const hidden = hideText === true || key.kind.secret;
+      report({ place, key: path, message, ...(hidden ? {} : { text: `"${shorten(text)}"` }) });
+      return undefined;
+    },
+  };
+  const value = key.kind.fromText(text, context);
+  return value === undefined ? undefined : { value, place };
+}
+
+/** Effective values: what was set, else the default, worked out on demand. */
+class DefaultResolver implements DefaultContext {
+  readonly host: ConfigHost;
+  readonly #set: ReadonlyMap<string, ReadValue>;
+  readonly #keys = new Map(ALL_KEYS.map(({ path, key }) => [path, key]));
+
+  constructor(set: ReadonlyMap<string, ReadValue>, host: ConfigHost) {
+    this.#set = set;
+    this.host = host;
+  }
+
+  readonly get = (path: string): unknown => {
+    const set = this.#set.get(path);
+    if (set !== undefined) return freeze(set.value);
+    const definition = this.#keys.get(path)?.default;
+    switch (definition?.kind) {
+      case "value":
+        return freeze(definition.value);
+      case "computed":
+        return freeze(definition.compute(this));
+      case "follows":
+        return definition.when(this) ? this.get(definition.path) : definition.otherwise;
+      default:
+        return undefined;
+    }
+  };
+
+  originOf(path: string): Origin {
+    const set = this.#set.get(path);
+    if (set !== undefined) return set.place;
+    const definition = this.#keys.get(path)?.default;
+    const follows = definition?.kind === "follows" && definition.when(this) && this.#set.has(definition.path);
+    return follows ? { kind: "follows", path: definition.path } : { kind: "default" };
+  }
+}
+
+function describeEntry(
+  { path, key }: ConfigKey,
+  resolver: DefaultResolver,
+  set: ReadonlyMap<string, ReadValue>,
+): ConfigEntry {
+  const value = resolver.get(path);
+  const origin = resolver.originOf(path);
+  // What `${env:…}` brought in may be secret whatever the key is: show what was written.
+  const written = set.get(origin.kind === "follows" ? origin.path : path)?.written;
+  const shown =
+    value === undefined ? undefined : written !== undefined && !key.kind.secret ? written : key.kind.show(value);
+  return { path, shown, origin };
+}
+
+function placeOf(origin: Origin): Place | undefined {
+  return origin.kind === "default" || origin.kind === "follows" ? undefined : origin;
+}
+
+function freeze(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? Object.freeze(value) : value;
+}
+
+/**
+ * Reads and parses. `path` undefined: no file.
+ * @throws BlixardError CONFIG_UNREADABLE, ConfigError
+ */
+export async function loadConfig(
+  path: string | undefined,
+  sources: Omit<ConfigSources, "file">,
+): Promise<LoadedConfig> {
+  if (path === undefined) return parseConfig(sources);
+  return parseConfig({ ...sources, file: { path, text: await readTomlFile(path) } });
+}
+
+/** The text of a file of at most 1 MiB. @throws BlixardError CONFIG_UNREADABLE */
+export async function readTomlFile(path: string): Promise<string> {
+  const bytes = await readAtMost(path, MAXIMUM_CONFIG_BYTES);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new BlixardError("CONFIG_UNREADABLE", `${path} is not UTF-8 text`, { hint: "Give a TOML file." });
+  }
+}
+
+async function readAtMost(path: string, maximumBytes: number): Promise<Uint8Array> {
+  try {
+    await using file = await open(path, "r");
+    const buffer = Buffer.alloc(maximumBytes + 1);
+    let length = 0;
+    while (length <= maximumBytes) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+      if (bytesRead === 0) return buffer.subarray(0, length);
+      length += bytesRead;
+    }
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw new BlixardError("CONFIG_UNREADABLE", missing ? `there is no file ${path}` : `${path} cannot be read`, {
+      cause: error,
+      hint: "Check the path and its permissions.",
+    });
+  }
+  throw new BlixardError("CONFIG_UNREADABLE", `${path} is larger than ${maximumBytes / 1024 / 1024} MiB`, {
+    hint: "Give a TOML file.",
+  });
+}

@@ -1,0 +1,233 @@
+/**
+ * The schema: every key of the configuration, in one table.
+ *
+ * To add a key, add it here; validation, its environment variable
+ * (`BLIXARD_<SECTION>__<KEY>`), `config show`, docs/reference/configuration.md and
+ * the type `Config` follow. A rule between keys goes to `rules.ts`, an `OTEL_*`
+ * variable to `otel-environment.ts`.
+ */
+import { followingOtlpKeys, tracingOtlpKeys } from "./otlp-keys.ts";
+import { defaultDataDirectory } from "./paths.ts";
+import {
+  isSection,
+  optional,
+  section,
+  withComputedDefault,
+  withDefault,
+  type Key,
+  type ObjectOf,
+  type SectionKeys,
+} from "./schema-types.ts";
+import {
+  address,
+  boolean,
+  choice,
+  decimal,
+  duration,
+  endpoint,
+  integer,
+  list,
+  map,
+  path,
+  size,
+  text,
+} from "./value-kinds.ts";
+
+const MEBIBYTE = 1024 ** 2;
+
+const nodeId = text({
+  pattern: /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+  expectation: "1 to 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
+});
+const name = text({
+  pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  expectation: "1 to 63 lower-case letters, digits and '-'",
+});
+const userName = text({ pattern: /^[a-z_][a-z0-9_-]{0,31}$/, expectation: "the name of a user" });
+
+export const configSchema = {
+  cluster: section("The cluster this node makes or belongs to.", {
+    name: withDefault(name, "blixard", "The cluster's name; `service.namespace` on every signal."),
+  }),
+  node: section("This machine.", {
+    id: withComputedDefault(
+      nodeId,
+      "the host name",
+      ({ host }) => nodeIdOf(host.hostName),
+      "The node's name, unique in the cluster. Keep it for as long as the data directory.",
+    ),
+    data_dir: withComputedDefault(
+      path,
+      "`/var/lib/blixard` as root, else `./.blixard`",
+      ({ host }) => defaultDataDirectory(host),
+      "Everything the node keeps: disks, images, the store.",
+    ),
+    run_dir: optional(
+      path,
+      "Sockets and `endpoints.json`. Default: by the data directory, below `/run/blixard` or `$XDG_RUNTIME_DIR/blixard`.",
+    ),
+    bind: withDefault(
+      address,
+      { host: "127.0.0.1", port: 7001 },
+      "Where the API listens by TCP, beside its unix socket. Port 0: any free one.",
+    ),
+    allow_insecure_bind: withDefault(
+      boolean,
+      false,
+      "Allow `bind` to be an address that other machines reach, although the API is neither encrypted nor limited to known clients there.",
+    ),
+    vcpu_overcommit: withDefault(
+      decimal({ minimum: 1, maximum: 64 }),
+      4,
+      "Virtual CPUs that are placed for each CPU of the machine.",
+    ),
+    max_vms: withDefault(integer({ minimum: 1, maximum: 100_000 }), 1_000, "VMs that are placed here at most."),
+    capacity: section("What the machine has, where it should not be asked itself.", {
+      vcpus: optional(integer({ minimum: 1, maximum: 65_536 }), "CPUs. Default: the machine's."),
+      memory: optional(
+        size({ minimumBytes: 64 * MEBIBYTE }),
+        "Memory. Default: the machine's, or the control group's limit.",
+      ),
+      disk: optional(
+        size({ minimumBytes: 64 * MEBIBYTE }),
+        "Space for disks and images. Default: the data directory's file system.",
+      ),
+    }),
+    reserved: section("What guests never get.", {
+      vcpus: withDefault(integer({ minimum: 0, maximum: 65_536 }), 0, "CPUs."),
+      memory: withDefault(size({ minimumBytes: 0 }), 512 * MEBIBYTE, "Memory for the node itself and the system."),
+      disk: withDefault(size({ minimumBytes: 0 }), 1024 * MEBIBYTE, "Disk space that stays free."),
+    }),
+  }),
+  runtime: section("What runs the guests.", {
+    driver: withDefault(
+      choice("qemu", "simulated"),
+      "qemu",
+      "`simulated` runs nothing and says so in every state: for tests of scale.",
+    ),
+    accelerator: withDefault(
+      choice("auto", "kvm", "tcg"),
+      "auto",
+      "`auto` runs a tiny probe guest to find out whether KVM works.",
+    ),
+    machine: withDefault(
+      choice("auto", "q35", "microvm"),
+      "auto",
+      "QEMU's machine type; `auto` takes microvm where the host's TSC frequency is known.",
+    ),
+    qemu_binary: withDefault(text(), "qemu-system-x86_64", "Name or path of QEMU."),
+    user: optional(userName, "User that guests run as, when the node runs as root."),
+  }),
+  store: section("Where the cluster's state is. Without `endpoints`, an etcd of the node's own.", {
+    endpoints: optional(list(endpoint, 9), 'An etcd that exists already, e.g. `["https://10.0.0.5:2379"]`.'),
+    etcd_binary: withDefault(text(), "etcd", "Name or path of etcd, for the embedded store."),
+    ca_file: optional(path, "PEM file of the authorities to trust at `endpoints`."),
+    certificate_file: optional(path, "PEM file of the client's certificate for `endpoints`."),
+    key_file: optional(path, "PEM file of that certificate's key."),
+  }),
+  api: section("Limits of the API.", {
+    max_request_size: withDefault(
+      size({ minimumBytes: 64 * 1024, maximumBytes: 64 * MEBIBYTE }),
+      4 * MEBIBYTE,
+      "Longest request message.",
+    ),
+    max_concurrent_calls: withDefault(
+      integer({ minimum: 1, maximum: 100_000 }),
+      1_000,
+      "Calls served at once; more are refused with TOO_MANY_REQUESTS.",
+    ),
+    drain_timeout: withDefault(
+      duration({ minimumMs: 0, maximumMs: 600_000 }),
+      10_000,
+      "How long calls may go on while the node stops.",
+    ),
+    allowed_origins: withDefault(
+      list(text({ pattern: /^https?:\/\/[^/\s]+$/, expectation: 'an origin, such as "http://localhost:8080"' }), 64),
+      [],
+      "Web origins, beside the node's own, whose pages may call the API.",
+    ),
+  }),
+  observability: section("What the node tells of itself.", {
+    enabled: withDefault(boolean, true, "False: nothing is recorded, exposed or exported (logs on stderr remain)."),
+    resource_attributes: optional(
+      map(text({ maximumLength: 1024 }), {
+        keyPattern: /^[\x21-\x7E]{1,255}$/,
+        keyExpectation: "expected an attribute name of printable ASCII",
+      }),
+      "Attributes of the OpenTelemetry resource, on every signal. They win over detected ones.",
+    ),
+    metrics: section("Metrics.", {
+      enabled: withDefault(boolean, true, "Whether metrics are recorded."),
+      runtime_metrics: withDefault(boolean, false, "Node.js runtime, process and host metrics too."),
+      export_interval: withDefault(
+        duration({ minimumMs: 1_000, maximumMs: 3_600_000 }),
+        10_000,
+        "Time between two exports by OTLP.",
+      ),
+      cardinality_limit: withDefault(
+        integer({ minimum: 10, maximum: 1_000_000 }),
+        100_000,
+        "Series of one instrument; more are counted together as overflow.",
+      ),
+      http_server: section("The page that Prometheus scrapes, with `/healthz` and `/readyz`.", {
+        enabled: withDefault(boolean, true, "Whether it is served."),
+        bind: withDefault(address, { host: "127.0.0.1", port: 9090 }, "Where it listens. Port 0: any free one."),
+      }),
+      ...followingOtlpKeys("observability.metrics", "metrics"),
+    }),
+    tracing: section("Traces. VM operations are recorded for `blixard vm trace` in any case.", {
+      enabled: withComputedDefault(
+        boolean,
+        "true when `otlp_endpoint` is set",
+        ({ get }) => get("observability.tracing.otlp_endpoint") !== undefined,
+        "Whether traces are exported by OTLP.",
+      ),
+      service_name: withDefault(text({ maximumLength: 255 }), "blixard", "`service.name` on every signal."),
+      sampling_ratio: withDefault(
+        decimal({ minimum: 0, maximum: 1 }),
+        1,
+        "Share of traces that is exported; traces with errors are in any case.",
+      ),
+      ...tracingOtlpKeys,
+    }),
+    logging: section("Logs.", {
+      level: withDefault(choice("debug", "info", "warn", "error"), "info", "Least severity that is logged."),
+      format: withDefault(choice("human", "json"), "human", "How lines on stderr look."),
+      ...followingOtlpKeys("observability.logging", "logs"),
+    }),
+  }),
+} as const;
+
+/** The configuration, complete and valid. Frozen. */
+export type Config = ObjectOf<typeof configSchema>;
+
+export interface ConfigKey {
+  /** `observability.tracing.otlp_endpoint` */
+  readonly path: string;
+  /** `BLIXARD_OBSERVABILITY__TRACING__OTLP_ENDPOINT` */
+  readonly variable: string;
+  readonly key: Key<unknown>;
+}
+
+/** All keys of a schema, in its order. */
+export function flattenKeys(keys: SectionKeys, prefix = ""): readonly ConfigKey[] {
+  return Object.entries(keys).flatMap(([own, item]) => {
+    const itemPath = `${prefix}${own}`;
+    return isSection(item)
+      ? flattenKeys(item.keys, `${itemPath}.`)
+      : [{ path: itemPath, variable: variableOf(itemPath), key: item }];
+  });
+}
+
+function variableOf(keyPath: string): string {
+  return `BLIXARD_${keyPath.replaceAll(".", "__").toUpperCase()}`;
+}
+
+/** A host name as a node's id. */
+function nodeIdOf(hostName: string): string {
+  const clean = hostName
+    .replaceAll(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, 63)
+    .replaceAll(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, "");
+  return clean === "" ? "node" : clean;
+}

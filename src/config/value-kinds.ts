@@ -1,0 +1,410 @@
+/**
+ * The kinds of values a key may hold. A kind reads a value from TOML or from text
+ * (environment, flags), refuses it with words that say what is expected, and
+ * shows it again as TOML. A kind with a unit names it (`Ms`, `Bytes`); the
+ * property in the typed configuration ends in it.
+ */
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { formatDuration, formatSize, parseDuration, parseSize } from "#model/quantity.ts";
+import { Secret } from "#model/secret.ts";
+import type { TomlNode } from "./toml-document.ts";
+
+/** How a kind reads: `fail` reports at `node`, or at the whole value. */
+export interface ReadContext {
+  /** Directory that relative paths start from. */
+  readonly baseDirectory: string;
+  /** Replaces `${env:NAME}`; undefined when a variable is missing, which is reported. */
+  expand(text: string, node?: TomlNode): string | undefined;
+  fail(expectation: string, options?: { readonly node?: TomlNode; readonly hideText?: boolean }): undefined;
+}
+
+export interface ValueKind<T, Unit extends string = ""> {
+  /** As the reference names it: `duration`, `"auto" | "kvm" | "tcg"`. */
+  readonly type: string;
+  readonly unit: Unit;
+  /** The value is never shown. */
+  readonly secret: boolean;
+  readonly values?: readonly string[];
+  fromToml(node: TomlNode, context: ReadContext): T | undefined;
+  fromText(text: string, context: ReadContext): T | undefined;
+  /** As TOML; `[redacted]` for secrets. */
+  show(value: T): string;
+}
+
+/** What a text is refused with. */
+class Refusal {
+  readonly expectation: string;
+  readonly hideText: boolean;
+
+  constructor(expectation: string, hideText = false) {
+    this.expectation = expectation;
+    this.hideText = hideText;
+  }
+}
+
+interface TextKindOptions<T, Unit extends string> {
+  readonly type: string;
+  readonly unit: Unit;
+  readonly secret?: boolean;
+  readonly values?: readonly string[];
+  /** What a value of another TOML type is told: `expected …`. */
+  readonly expectation: string;
+  parse(text: string, context: ReadContext): T | Refusal;
+  show(value: T): string;
+}
+
+/** A kind that is a string in TOML. */
+function textKind<T, Unit extends string>(options: TextKindOptions<T, Unit>): ValueKind<T, Unit> {
+  const secret = options.secret ?? false;
+  const read = (text: string, context: ReadContext, node?: TomlNode): T | undefined => {
+    const value = options.parse(text, context);
+    if (!(value instanceof Refusal)) return value;
+    return context.fail(value.expectation, {
+      ...(node === undefined ? {} : { node }),
+      hideText: secret || value.hideText,
+    });
+  };
+  return {
+    type: options.type,
+    unit: options.unit,
+    secret,
+    ...(options.values === undefined ? {} : { values: options.values }),
+    fromToml(node, context) {
+      if (node.kind !== "string") return context.fail(options.expectation, { node, hideText: secret });
+      const text = context.expand(node.value, node);
+      return text === undefined ? undefined : read(text, context, node);
+    },
+    fromText: (text, context) => read(text, context),
+    show: (value) => (secret ? "[redacted]" : options.show(value)),
+  };
+}
+
+export interface TextOptions {
+  readonly pattern?: RegExp;
+  /** What the pattern asks for: `1 to 63 letters, digits …`. */
+  readonly expectation?: string;
+  readonly maximumLength?: number;
+  readonly allowEmpty?: boolean;
+}
+
+export function text(options: TextOptions = {}): ValueKind<string> {
+  const maximumLength = options.maximumLength ?? 4096;
+  const expectation = `expected ${options.expectation ?? "a string"}`;
+  return textKind({
+    type: "string",
+    unit: "",
+    expectation,
+    parse(value) {
+      if (value.length > maximumLength) return new Refusal(`expected at most ${maximumLength} characters`);
+      if (value === "" && options.allowEmpty !== true) return new Refusal("expected a string that is not empty");
+      if (/\p{Cc}/u.test(value)) return new Refusal("expected a string without control characters");
+      if (options.pattern !== undefined && !options.pattern.test(value)) return new Refusal(expectation);
+      return value;
+    },
+    show: quote,
+  });
+}
+
+/** A string that no output shows. */
+export const secretText: ValueKind<Secret> = textKind<Secret, "">({
+  type: "string (secret)",
+  unit: "",
+  secret: true,
+  expectation: "expected a string",
+  parse: (value) =>
+    value === "" || value.length > 8192 ? new Refusal("expected 1 to 8192 characters") : new Secret(value),
+  show: () => "[redacted]",
+});
+
+export function choice<const V extends string>(...values: readonly V[]): ValueKind<V> {
+  const expectation = `expected ${listed(values)}`;
+  return textKind<V, "">({
+    type: values.map(quote).join(" | "),
+    unit: "",
+    values,
+    expectation,
+    parse: (value) => values.find((candidate) => candidate === value) ?? new Refusal(expectation),
+    show: quote,
+  });
+}
+
+/** A path; relative ones start from the file that has them, or from the working directory. */
+export const path: ValueKind<string> = textKind({
+  type: "path",
+  unit: "",
+  expectation: "expected a path",
+  parse(value, context) {
+    if (value === "" || value.length > 4096 || value.includes("\0")) return new Refusal("expected a path");
+    return resolve(context.baseDirectory, value);
+  },
+  show: quote,
+});
+
+export interface SocketAddress {
+  /** Host name, IPv4 or IPv6 (without brackets). */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+export const address: ValueKind<SocketAddress> = textKind({
+  type: "host:port",
+  unit: "",
+  expectation: 'expected host:port, such as "127.0.0.1:7001"',
+  parse(value) {
+    const parsed = parseSocketAddress(value);
+    return parsed ?? new Refusal('expected host:port, such as "127.0.0.1:7001" or "[::1]:7001", port 0 to 65535');
+  },
+  show: (value) => quote(formatSocketAddress(value)),
+});
+
+/** `host:port` or `[v6]:port`, or undefined. */
+export function parseSocketAddress(value: string): SocketAddress | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value);
+  if (match === null) return undefined;
+  const [, v6, name, digits] = match;
+  const port = Number(digits);
+  if (port > 65_535) return undefined;
+  if (v6 !== undefined) return isIP(v6) === 6 ? { host: v6, port } : undefined;
+  if (name === undefined) return undefined;
+  const numeric = /^[\d.]+$/.test(name);
+  return (numeric ? isIP(name) === 4 : HOST_NAME.test(name)) ? { host: name, port } : undefined;
+}
+
+export function formatSocketAddress({ host, port }: SocketAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Where OTLP goes: a URL, or `host:port` for gRPC. Never with credentials, which would end up in logs. */
+export const endpoint: ValueKind<string> = textKind({
+  type: "URL or host:port",
+  unit: "",
+  expectation: 'expected a URL, such as "http://localhost:4317"',
+  parse(value) {
+    if (parseSocketAddress(value) !== undefined) return value;
+    const url = URL.canParse(value) && value.length <= 2048 ? new URL(value) : undefined;
+    if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "") {
+      return new Refusal(
+        'expected a URL with http:// or https://, such as "http://localhost:4317", or host:port',
+        value.includes("@"),
+      );
+    }
+    if (url.username !== "" || url.password !== "")
+      return new Refusal("credentials do not belong into a URL: use basic_auth or headers", true);
+    if (url.search !== "" || url.hash !== "")
+      return new Refusal("expected a URL without query and fragment: use headers", true);
+    return value;
+  },
+  show: quote,
+});
+
+export function duration(limits: { readonly minimumMs: number; readonly maximumMs: number }): ValueKind<number, "Ms"> {
+  const range = `${formatDuration(limits.minimumMs)} to ${formatDuration(limits.maximumMs)}`;
+  const expectation = `expected a duration from ${range}, such as "10s" or "1m30s"`;
+  return textKind({
+    type: `duration, ${range}`,
+    unit: "Ms",
+    expectation,
+    parse(value) {
+      const durationMs = parseDuration(value);
+      const fits = durationMs !== undefined && durationMs >= limits.minimumMs && durationMs <= limits.maximumMs;
+      return fits ? durationMs : new Refusal(expectation);
+    },
+    show: (value) => quote(formatDuration(value)),
+  });
+}
+
+export function size(limits: {
+  readonly minimumBytes: number;
+  readonly maximumBytes?: number;
+}): ValueKind<number, "Bytes"> {
+  const maximumBytes = limits.maximumBytes ?? Number.MAX_SAFE_INTEGER;
+  const least = `at least ${formatSize(limits.minimumBytes)}`;
+  const range = limits.maximumBytes === undefined ? least : `${least} and at most ${formatSize(maximumBytes)}`;
+  const expectation = `expected a size of ${range}, such as "512MiB"`;
+  return textKind({
+    type: `size, ${range}`,
+    unit: "Bytes",
+    expectation,
+    parse(value) {
+      const bytes = parseSize(value);
+      return bytes !== undefined && bytes >= limits.minimumBytes && bytes <= maximumBytes
+        ? bytes
+        : new Refusal(expectation);
+    },
+    show: (value) => quote(formatSize(value)),
+  });
+}
+
+export const boolean: ValueKind<boolean> = {
+  type: "boolean",
+  unit: "",
+  secret: false,
+  fromToml: (node, context) =>
+    node.kind === "boolean" ? node.value : context.fail("expected true or false", { node }),
+  fromText(value, context) {
+    const lowered = value.toLowerCase();
+    if (lowered === "true" || lowered === "1") return true;
+    if (lowered === "false" || lowered === "0") return false;
+    return context.fail("expected true or false");
+  },
+  show: String,
+};
+
+export interface NumberLimits {
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
+export function integer(limits: NumberLimits): ValueKind<number> {
+  return numberKind("integer", limits, Number.isSafeInteger);
+}
+
+export function decimal(limits: NumberLimits): ValueKind<number> {
+  return numberKind("number", limits, Number.isFinite);
+}
+
+function numberKind(
+  name: string,
+  { minimum, maximum }: NumberLimits,
+  isValid: (value: number) => boolean,
+): ValueKind<number> {
+  const expectation = `expected ${name === "integer" ? "an integer" : "a number"} from ${minimum} to ${maximum}`;
+  const fits = (value: number): boolean => isValid(value) && value >= minimum && value <= maximum;
+  return {
+    type: `${name}, ${minimum} to ${maximum}`,
+    unit: "",
+    secret: false,
+    fromToml(node, context) {
+      const wellTyped = node.kind === "integer" || (node.kind === "float" && name === "number");
+      return wellTyped && fits(node.value) ? node.value : context.fail(expectation, { node });
+    },
+    fromText(value, context) {
+      const parsed = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value) ? Number(value) : Number.NaN;
+      return fits(parsed) ? parsed : context.fail(expectation);
+    },
+    show: String,
+  };
+}
+
+const MAXIMUM_ITEMS = 1024;
+
+/** In TOML an array, in text separated by commas. */
+export function list<T>(item: ValueKind<T>, maximumItems: number = MAXIMUM_ITEMS): ValueKind<readonly T[]> {
+  const tooMany = `expected at most ${maximumItems} items`;
+  const complete = (items: readonly (T | undefined)[]): readonly T[] | undefined => {
+    const read = items.filter((value) => value !== undefined);
+    return read.length === items.length ? read : undefined;
+  };
+  return {
+    type: `list of ${item.type}`,
+    unit: "",
+    secret: item.secret,
+    fromToml(node, context) {
+      if (node.kind !== "array")
+        return context.fail(`expected a list of ${item.type}`, { node, hideText: item.secret });
+      if (node.items.length > maximumItems) return context.fail(tooMany, { node, hideText: true });
+      return complete(node.items.map((element) => item.fromToml(element, context)));
+    },
+    fromText(value, context) {
+      const parts = value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "");
+      return parts.length > maximumItems
+        ? context.fail(tooMany, { hideText: true })
+        : complete(parts.map((part) => item.fromText(part, context)));
+    },
+    show: (value) => `[${value.map((element) => item.show(element)).join(", ")}]`,
+  };
+}
+
+export interface MapOptions {
+  readonly keyPattern: RegExp;
+  readonly keyExpectation: string;
+}
+
+/** In TOML a table, in text `key=value,key=value` with percent-encoded values, as OpenTelemetry writes headers. */
+export function map<T>(item: ValueKind<T>, options: MapOptions): ValueKind<Readonly<Record<string, T>>> {
+  const build = (pairs: readonly (readonly [string, T | undefined])[]): Readonly<Record<string, T>> | undefined => {
+    if (pairs.some(([, value]) => value === undefined)) return undefined;
+    return Object.fromEntries(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  };
+  const keyFits = (name: string): boolean => options.keyPattern.test(name) && name !== "__proto__";
+  return {
+    type: `table of ${item.type}`,
+    unit: "",
+    secret: item.secret,
+    fromToml(node, context) {
+      if (node.kind !== "table")
+        return context.fail(`expected a table of ${item.type}`, { node, hideText: item.secret });
+      if (node.entries.size > MAXIMUM_ITEMS)
+        return context.fail(`expected at most ${MAXIMUM_ITEMS} entries`, { node, hideText: true });
+      return build(
+        [...node.entries].map(([name, entry]) => {
+          if (keyFits(name)) return [name, item.fromToml(entry.node, context)];
+          return [
+            name,
+            context.fail(options.keyExpectation, { node: { ...entry.node, at: entry.keyAt, text: quote(name) } }),
+          ];
+        }),
+      );
+    },
+    fromText(value, context) {
+      const parts = value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "");
+      if (parts.length > MAXIMUM_ITEMS)
+        return context.fail(`expected at most ${MAXIMUM_ITEMS} entries`, { hideText: true });
+      return build(
+        parts.map((part) => {
+          const equals = part.indexOf("=");
+          const name = percentDecoded(part.slice(0, equals).trim());
+          const decoded = percentDecoded(part.slice(equals + 1).trim());
+          if (equals <= 0 || name === undefined || decoded === undefined) {
+            return [
+              part,
+              context.fail("expected key=value,key=value with percent-encoded values", { hideText: item.secret }),
+            ];
+          }
+          return [
+            name,
+            keyFits(name)
+              ? item.fromText(decoded, context)
+              : context.fail(options.keyExpectation, { hideText: item.secret }),
+          ];
+        }),
+      );
+    },
+    show: (value) => {
+      const pairs = Object.entries(value).map(([name, element]) => `${showKey(name)} = ${item.show(element)}`);
+      return pairs.length === 0 ? "{}" : `{ ${pairs.join(", ")} }`;
+    },
+  };
+}
+
+function percentDecoded(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A TOML basic string. */
+export function quote(value: string): string {
+  return JSON.stringify(value).replaceAll("\u007F", "\\u007F");
+}
+
+function showKey(name: string): string {
+  return /^[\w-]+$/.test(name) ? name : quote(name);
+}
+
+function listed(values: readonly string[]): string {
+  const quoted = values.map(quote);
+  return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1) ?? ""}`;
+}
