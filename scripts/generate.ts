@@ -35,7 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const differences = await compareOutput(root, files, ownedFolders);
   for (const { path, kind } of differences) process.stdout.write(`${kind} ${path}\n`);
   if (check) {
-    if (differences.length > 0) process.stderr.write("Generated code is out of date: run `npm run generate` and commit the result.\n");
+    if (differences.length > 0)
+      process.stderr.write("Generated code is out of date: run `npm run generate` and commit the result.\n");
     return differences.length === 0 ? 0 : 1;
   }
   await applyOutput(root, files, differences);

@@ -34,7 +34,11 @@ export async function compareOutput(
 }
 
 /** Writes what is missing or changed and removes what is stale. */
-export async function applyOutput(root: string, files: GeneratedFiles, differences: readonly Difference[]): Promise<void> {
+export async function applyOutput(
+  root: string,
+  files: GeneratedFiles,
+  differences: readonly Difference[],
+): Promise<void> {
   for (const { path, kind } of differences) {
     const target = join(root, path);
     if (kind === "stale") {
@@ -49,7 +53,9 @@ export async function applyOutput(root: string, files: GeneratedFiles, differenc
 async function listFiles(root: string, folder: string): Promise<string[]> {
   try {
     const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;

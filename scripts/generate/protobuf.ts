@@ -73,7 +73,9 @@ async function generateRoom(root: string, room: ProtobufRoom, output: string): P
     ],
   };
   const buf = join(root, "node_modules/@bufbuild/buf/bin/buf");
-  await run(process.execPath, [buf, "generate", "--template", JSON.stringify(template), "--path", room.source], { cwd: root });
+  await run(process.execPath, [buf, "generate", "--template", JSON.stringify(template), "--path", room.source], {
+    cwd: root,
+  });
 }
 
 async function hasProtoFiles(folder: string): Promise<boolean> {

@@ -21,7 +21,19 @@ const subsystems = ["raft", "vm", "grpc", "peer", "node", "store", "image", "sch
 const NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)*(\.[a-z][a-z0-9]*(_[a-z0-9]+)*)+$/;
 const SPAN_NAME = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/;
 const UNIT = /^(1|s|By|Hz|By\/s|\{[a-z][a-z_]*\}|\{[a-z][a-z_]*\}\/s)$/;
-const unitParts = new Set(["total", "seconds", "second", "ms", "milliseconds", "bytes", "byte", "ratio", "percent", "s", "by"]);
+const unitParts = new Set([
+  "total",
+  "seconds",
+  "second",
+  "ms",
+  "milliseconds",
+  "bytes",
+  "byte",
+  "ratio",
+  "percent",
+  "s",
+  "by",
+]);
 const STATE_PART = /^((is|has)_.*|state|usable|reachable|schedulable|connected|enabled|term|index|count|size)$/;
 const reservedSuffixes = ["_total", "_created", "_bucket", "_sum", "_info"];
 
@@ -35,9 +47,11 @@ export function checkRegistry(registry: Registry): Finding[] {
     checkNames(kind, report);
     checkNamespaces(kind, report);
   }
-  for (const kind of [registry.attributes, registry.metrics, registry.spans, registry.events]) checkDuplicates(kind, report);
+  for (const kind of [registry.attributes, registry.metrics, registry.spans, registry.events])
+    checkDuplicates(kind, report);
   for (const span of registry.spans) {
-    if (!SPAN_NAME.test(span.name)) report("invalid_format", span, "a span's name is lower case, with dots between parts");
+    if (!SPAN_NAME.test(span.name))
+      report("invalid_format", span, "a span's name is lower case, with dots between parts");
   }
   for (const attribute of registry.attributes) {
     if (attribute.type === "string" && attribute.values === undefined && !attribute.hasExamples) {
@@ -64,12 +78,20 @@ type Named = readonly { readonly name: string; readonly file: string }[];
 function checkNames(named: Named, report: Report): void {
   for (const subject of named) {
     if (!NAME.test(subject.name)) {
-      report("invalid_format", subject, "a name is lower case, with dots between namespaces and snake_case inside a part");
+      report(
+        "invalid_format",
+        subject,
+        "a name is lower case, with dots between namespaces and snake_case inside a part",
+      );
       continue;
     }
     const own = subject.name.startsWith("blixard.");
     if (own !== subject.file.startsWith("blixard/")) {
-      report("missing_namespace", subject, "our own names begin with `blixard.` and live in blixard/, upstream's in opentelemetry/");
+      report(
+        "missing_namespace",
+        subject,
+        "our own names begin with `blixard.` and live in blixard/, upstream's in opentelemetry/",
+      );
     }
   }
 }
@@ -99,16 +121,23 @@ function checkMetric(metric: RegistryMetric, perVm: ReadonlySet<string>, report:
   checkBuckets(metric, report);
   const vmAttributes = metric.attributes.filter(({ name }) => perVm.has(name)).map(({ name }) => name);
   if (vmAttributes.length > 0 && (!metric.perVm || metric.instrument === "histogram")) {
-    report("per_vm_attribute", metric, `${vmAttributes.join(", ")}: a metric that names VMs is marked per_vm, and is no histogram`);
+    report(
+      "per_vm_attribute",
+      metric,
+      `${vmAttributes.join(", ")}: a metric that names VMs is marked per_vm, and is no histogram`,
+    );
   }
-  if (!UNIT.test(metric.unit)) report("invalid_unit", metric, `unit ${metric.unit} is not one of s, By, 1, Hz, {thing}`);
+  if (!UNIT.test(metric.unit))
+    report("invalid_unit", metric, `unit ${metric.unit} is not one of s, By, 1, Hz, {thing}`);
   if (!metric.name.startsWith("blixard.")) return;
 
   const parts = metric.name.split(".");
   const last = parts.at(-1) ?? "";
-  if (!subsystems.includes(parts[1] ?? "")) report("unknown_subsystem", metric, `subsystems are ${subsystems.join(", ")}`);
+  if (!subsystems.includes(parts[1] ?? ""))
+    report("unknown_subsystem", metric, `subsystems are ${subsystems.join(", ")}`);
   for (const word of parts.flatMap((part) => part.split("_"))) {
-    if (unitParts.has(word)) report("unit_in_name", metric, `${word} does not belong in a name: units and _total are added for Prometheus`);
+    if (unitParts.has(word))
+      report("unit_in_name", metric, `${word} does not belong in a name: units and _total are added for Prometheus`);
   }
   if (metric.unit === "1" && (metric.instrument !== "gauge" || STATE_PART.test(last))) {
     report("unit_mismatch", metric, "unit 1 is for ratios: counts and 0/1 gauges have an annotation such as {state}");
@@ -135,7 +164,11 @@ function checkWellKnownEnding(metric: RegistryMetric, last: string, report: Repo
   const ending = endings[last];
   if (ending === undefined) return;
   if (!ending.instruments.includes(metric.instrument)) {
-    report("unexpected_instrument", metric, `.${last} is a ${ending.instruments.join(" or ")}, not a ${metric.instrument}`);
+    report(
+      "unexpected_instrument",
+      metric,
+      `.${last} is a ${ending.instruments.join(" or ")}, not a ${metric.instrument}`,
+    );
   }
   if (!ending.unit.test(metric.unit)) report("unit_mismatch", metric, `.${last} does not have the unit ${metric.unit}`);
 }
@@ -145,8 +178,11 @@ function checkBuckets(metric: RegistryMetric, report: Report): void {
   if (metric.instrument === "histogram" && (buckets === undefined || buckets.length === 0)) {
     report("missing_buckets", metric, "a histogram names its buckets");
   }
-  if (metric.instrument !== "histogram" && buckets !== undefined) report("unexpected_buckets", metric, "only a histogram has buckets");
-  if (buckets?.some((bound, index) => index > 0 && bound <= (buckets[index - 1] ?? Number.NEGATIVE_INFINITY)) === true) {
+  if (metric.instrument !== "histogram" && buckets !== undefined)
+    report("unexpected_buckets", metric, "only a histogram has buckets");
+  if (
+    buckets?.some((bound, index) => index > 0 && bound <= (buckets[index - 1] ?? Number.NEGATIVE_INFINITY)) === true
+  ) {
     report("invalid_buckets", metric, "buckets ascend");
   }
 }
@@ -175,7 +211,8 @@ function checkPrometheusNames(metrics: readonly RegistryMetric[], report: Report
     for (const attribute of metric.attributes) {
       const label = prometheusLabelName(attribute.name);
       const other = labels.get(label);
-      if (other !== undefined) report("prometheus_label_collision", metric, `${attribute.name} and ${other} are both the label ${label}`);
+      if (other !== undefined)
+        report("prometheus_label_collision", metric, `${attribute.name} and ${other} are both the label ${label}`);
       labels.set(label, attribute.name);
     }
   }

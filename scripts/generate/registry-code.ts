@@ -53,14 +53,20 @@ export function exportName(name: string): string {
 }
 
 function attributesModule(attributes: readonly RegistryAttribute[]): string {
-  const entries = attributes.map(({ name, type, values, brief }) => [name, { type, brief, ...(values === undefined ? {} : { values }) }]);
+  const entries = attributes.map(({ name, type, values, brief }) => [
+    name,
+    { type, brief, ...(values === undefined ? {} : { values }) },
+  ]);
   return (
     `${preamble}\n/** Every attribute that Blixard may put on a signal, by its name. */\n` +
     `export const attributes = ${literal(Object.fromEntries(entries))} as const;\n`
   );
 }
 
-function describe(references: readonly AttributeReference[], attributes: ReadonlyMap<string, RegistryAttribute>): object {
+function describe(
+  references: readonly AttributeReference[],
+  attributes: ReadonlyMap<string, RegistryAttribute>,
+): object {
   return Object.fromEntries(
     references.map(({ name, requirement }) => {
       const attribute = attributes.get(name);

@@ -27,7 +27,9 @@ export function generateRegistryReference(registry: Registry): GeneratedFiles {
     "",
     "| event | severity | attributes | what it is |",
     "|---|---|---|---|",
-    ...registry.events.map((event) => row(`\`${event.name}\``, event.severity, attributeList(event.attributes), event.brief)),
+    ...registry.events.map((event) =>
+      row(`\`${event.name}\``, event.severity, attributeList(event.attributes), event.brief),
+    ),
     "",
     "## Attributes",
     "",
@@ -42,7 +44,12 @@ export function generateRegistryReference(registry: Registry): GeneratedFiles {
 }
 
 function metricSections(metrics: readonly RegistryMetric[]): string[] {
-  const sections = Map.groupBy(metrics, (metric) => metric.name.split(".").slice(0, metric.name.startsWith("blixard.") ? 2 : 1).join("."));
+  const sections = Map.groupBy(metrics, (metric) =>
+    metric.name
+      .split(".")
+      .slice(0, metric.name.startsWith("blixard.") ? 2 : 1)
+      .join("."),
+  );
   return [...sections].flatMap(([namespace, members]) => [
     "",
     `### \`${namespace}.*\``,

@@ -131,7 +131,9 @@ export interface Registry {
 
 /** Reads every `.yaml` file below `folder` but the manifest, in order of their names. */
 export async function readRegistry(folder: string): Promise<Registry> {
-  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".yaml") && name !== "manifest.yaml");
+  const names = (await readdir(folder, { recursive: true })).filter(
+    (name) => name.endsWith(".yaml") && name !== "manifest.yaml",
+  );
   const files = new Map<string, string>();
   for (const name of names.toSorted()) files.set(name, await readFile(join(folder, name), "utf8"));
   return parseRegistry(files);
@@ -159,7 +161,8 @@ export function parseRegistry(files: ReadonlyMap<string, string>): Registry {
         file,
       };
       if (group.type === "metric") metrics.push({ ...signal, name: group.metric_name, ...metricFields(group) });
-      else if (group.type === "span") spans.push({ ...signal, name: group.annotations.blixard.span_name, kind: group.span_kind });
+      else if (group.type === "span")
+        spans.push({ ...signal, name: group.annotations.blixard.span_name, kind: group.span_kind });
       else events.push({ ...signal, name: group.name, severity: group.annotations.blixard.severity });
     }
   }
@@ -168,7 +171,9 @@ export function parseRegistry(files: ReadonlyMap<string, string>): Registry {
 
 type MetricGroup = Extract<z.infer<typeof groupSchema>, { type: "metric" }>;
 
-function metricFields(group: MetricGroup): Pick<RegistryMetric, "instrument" | "unit" | "valueType" | "perVm" | "buckets"> {
+function metricFields(
+  group: MetricGroup,
+): Pick<RegistryMetric, "instrument" | "unit" | "valueType" | "perVm" | "buckets"> {
   const { blixard, code_generation: codeGeneration } = group.annotations ?? {};
   return {
     instrument: group.instrument,

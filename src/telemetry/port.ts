@@ -28,8 +28,12 @@ export interface MetricDescriptor {
   readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram";
   /** UCUM. */
   readonly unit: string;
+  /** How a point's value is sent by OTLP; default double. */
+  readonly valueType?: "int" | "double";
   readonly brief: string;
   readonly attributes: Readonly<Record<string, AttributeDescriptor>>;
+  /** Most series before further ones are merged into one; default the engine's. */
+  readonly seriesLimit?: number;
   /** Upper bounds of the explicit buckets; histograms only. */
   readonly buckets?: readonly number[];
 }

@@ -1,0 +1,77 @@
+/**
+ * What the metrics engine shows to those who send its series away: the page
+ * (`exposition/`) and the OTLP encoder (`otlp/`). They read live objects, nothing is
+ * copied; a reader that yields between series takes `series.slice()` first and
+ * skips those that were `removed` meanwhile.
+ *
+ *   const reader = engine.createReader();      one for each OTLP destination
+ *   const { families, ended } = reader.read(); at every export
+ *   for (const family of families) for (const series of family.series) …
+ *
+ * Two slots on a series belong to its readers: `encodedAttributes` to the OTLP
+ * encoder, `prefix` to the page. Both live and die with the series.
+ */
+import type { AttributeValue, MetricDescriptor } from "../port.ts";
+
+/** Key and value. */
+export type SeriesAttribute = readonly [key: string, value: AttributeValue];
+
+interface SeriesBase {
+  /** In the descriptor's order, without absent ones. Frozen for the life of the series. */
+  readonly attributes: readonly SeriesAttribute[];
+  /** Unix ms: since when its counts count. Changes when a foreign total starts anew. */
+  readonly startTimeMs: number;
+  readonly removed: boolean;
+  /** The OTLP encoder's: the attributes as encoded, kept from one export to the next. */
+  encodedAttributes: Uint8Array | undefined;
+  /** The page's: the name and labels of its line, one character for each UTF-8 byte. */
+  prefix: string | undefined;
+}
+
+export interface NumberSeries extends SeriesBase {
+  readonly kind: "number";
+  /** NaN: a gauge that was never set; there is nothing to send. */
+  readonly value: number;
+}
+
+export interface HistogramSeries extends SeriesBase {
+  readonly kind: "histogram";
+  /** Upper bounds of the buckets but the last, which has none. */
+  readonly bounds: Float64Array;
+  /** Not cumulative; one more than bounds. */
+  readonly bucketCounts: Float64Array;
+  readonly sum: number;
+  readonly count: number;
+}
+
+export type Series = NumberSeries | HistogramSeries;
+
+export interface MetricFamily {
+  readonly descriptor: MetricDescriptor;
+  /** Live: it changes when series come and go, in any order. */
+  readonly series: readonly Series[];
+}
+
+/** A series that is gone: OTLP sends one point without a value (NO_RECORDED_VALUE) for it. */
+export interface EndedSeries {
+  readonly descriptor: MetricDescriptor;
+  readonly series: Series;
+}
+
+export interface MetricsSnapshot {
+  /** Families that have series. */
+  readonly families: readonly MetricFamily[];
+  /** Series that an earlier read showed and that have ended since; each is told once. */
+  readonly ended: readonly EndedSeries[];
+}
+
+/** A consumer's own view: it knows which ended series this consumer has not been told of. */
+export interface MetricsReader extends Disposable {
+  read(): MetricsSnapshot;
+}
+
+export interface MetricsSource {
+  /** Families that have series, in the order in which they began to exist. */
+  families(): readonly MetricFamily[];
+  createReader(): MetricsReader;
+}
