@@ -10,7 +10,8 @@ import { constants, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
+import { findCacheDir, toolFolders } from "../../scripts/setup/cache-dir.mjs";
+import { findExecutable, splitPath } from "../../scripts/setup/host.mjs";
 import { type CpioEntry, createCpioArchive } from "./cpio.ts";
 import { collectModules, formatModulesDep } from "./kernel-modules.ts";
 
@@ -73,7 +74,7 @@ export async function buildDemoImage({ cacheDir, outDir }: DemoImageOptions): Pr
 }
 
 function listEntries(cacheDir: string): CpioEntry[] {
-  const busybox = join(cacheDir, "root", "bin", "busybox");
+  const busybox = findBusybox(cacheDir);
   const release = readFileSync(join(cacheDir, "kernel", "version"), "utf8").trim();
   const modules = collectModules(join(cacheDir, "kernel", "modules"), MODULES, busybox);
   const modulesDir = `lib/modules/${release}`;
@@ -101,6 +102,13 @@ function listEntries(cacheDir: string): CpioEntry[] {
       executable: false,
     },
   ];
+}
+
+function findBusybox(cacheDir: string): string {
+  const folders = [...toolFolders(cacheDir), ...splitPath(process.env["PATH"] ?? "")];
+  const busybox = findExecutable("busybox", folders);
+  if (busybox === undefined) throw new Error(`no busybox in ${cacheDir} or on PATH; run \`npm run setup\` first`);
+  return busybox;
 }
 
 async function main(): Promise<void> {

@@ -10,3 +10,11 @@ export function findCacheDir(env) {
   if (env["BLIXARD_CACHE_DIR"]) return resolve(env["BLIXARD_CACHE_DIR"]);
   return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "blixard");
 }
+
+/**
+ * Where unpacked packages keep their commands, before and after Debian merged /bin into /usr/bin.
+ * @param {string} cacheDir
+ */
+export function toolFolders(cacheDir) {
+  return ["usr/bin", "usr/sbin", "bin", "sbin"].map((folder) => join(cacheDir, "root", folder));
+}

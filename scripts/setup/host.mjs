@@ -26,44 +26,42 @@ export function splitPath(path) {
   return path.split(delimiter).filter((folder) => folder !== "");
 }
 
-/** What only Debian's apt can do; says what to install by hand elsewhere. */
+/** Throws unless this is a Debian whose apt can give us what we need; the error says what to install instead. */
 export function requireDebian() {
-  const release = readOsRelease();
-  const isDebian = release["ID"] === "debian";
-  if (isDebian && process.arch === "x64") return;
-  const place = `${release["PRETTY_NAME"] ?? "this system"} (${process.arch})`;
-  throw new SetupError(
-    [
-      `set-up installs by itself only on Debian 12 or newer on x86-64; this is ${place}.`,
-      "Install these with your own package manager, so that the commands are on PATH, and run set-up again:",
-      "  QEMU 7.2 or newer           qemu-system-x86_64, qemu-img",
-      "  etcd 3.4 or newer           etcd, etcdctl",
-      "  busybox, statically linked  busybox",
-      "  Prometheus 2.42 or newer    prometheus, promtool",
-      "  passt                       passt",
-      "  Python 3                    python3, with the package prometheus_client",
-      "and put a guest kernel for x86-64 into the cache as kernel/vmlinux (uncompressed, with a PVH entry),",
-      "kernel/version (its release) and kernel/modules/ (its /lib/modules/<release>).",
-    ].join("\n"),
-    2,
-  );
+  const problem = explainForeignHost(readOsRelease(), process.arch);
+  if (problem !== undefined) throw new SetupError(problem, 2);
 }
 
-/** @returns {Record<string, string>} */
-function readOsRelease() {
-  /** @type {Record<string, string>} */
-  const values = {};
-  let text = "";
+/** @returns {string} the text of /etc/os-release, empty where there is none */
+export function readOsRelease() {
   try {
-    text = readFileSync("/etc/os-release", "utf8");
+    return readFileSync("/etc/os-release", "utf8");
   } catch {
-    return values;
+    return "";
   }
-  for (const line of text.split("\n")) {
-    const match = /^([A-Z_]+)="?([^"]*)"?$/.exec(line);
-    if (match?.[1] !== undefined) values[match[1]] = match[2] ?? "";
-  }
-  return values;
+}
+
+/**
+ * @param {string} osRelease the text of /etc/os-release
+ * @param {string} architecture as Node names it
+ * @returns {string | undefined} nothing on a Debian for x86-64
+ */
+export function explainForeignHost(osRelease, architecture) {
+  /** @param {string} key */
+  const read = (key) => new RegExp(`^${key}="?([^"\n]*)"?$`, "m").exec(osRelease)?.[1];
+  if (read("ID") === "debian" && architecture === "x64") return undefined;
+  return [
+    `set-up installs by itself only on Debian 12 or newer for x86-64; this is ${read("PRETTY_NAME") ?? "another system"} (${architecture}).`,
+    "Install these with your own package manager, so that the commands are on PATH, and run set-up again:",
+    "  QEMU 7.2 or newer           qemu-system-x86_64, qemu-img",
+    "  etcd 3.4 or newer           etcd, etcdctl",
+    "  busybox, statically linked  busybox",
+    "  Prometheus 2.42 or newer    prometheus, promtool",
+    "  passt                       passt",
+    "  Python 3                    python3, with the package prometheus_client",
+    "and put a guest kernel for x86-64 into the cache: kernel/vmlinux (uncompressed, with a PVH entry),",
+    "kernel/version (its release) and kernel/modules/ (its /lib/modules/<release>).",
+  ].join("\n");
 }
 
 /**

@@ -17,6 +17,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createNodeModulesStep } from "./node-modules-step.mjs";
 import { findCacheDir } from "./cache-dir.mjs";
+import { explainForeignHost, readOsRelease } from "./host.mjs";
 import { createQemuStep } from "./qemu-step.mjs";
 import { createReport } from "./report.mjs";
 import { createToolCacheStep } from "./tool-cache-step.mjs";
@@ -35,12 +36,18 @@ const LOCK_MARK = "BLIXARD_SETUP_LOCKED";
 
 const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const cacheDir = findCacheDir(process.env);
+const path = process.env["PATH"] ?? "";
 
 /** @type {Step[]} */
 const steps = [
   createNodeModulesStep({ repositoryDir }),
-  createQemuStep({ path: process.env["PATH"] ?? "" }),
-  createToolCacheStep({ cacheDir }),
+  createQemuStep({ path }),
+  createToolCacheStep({
+    cacheDir,
+    path,
+    isDebian: explainForeignHost(readOsRelease(), process.arch) === undefined,
+    pinnedNode: join(repositoryDir, "node_modules", ".bin", "node"),
+  }),
 ];
 
 process.exitCode = await main();
@@ -86,7 +93,12 @@ async function main() {
  */
 function runLocked(report) {
   const lockFiles = [join(repositoryDir, ".cache", "setup.lock"), join(cacheDir, "setup.lock")];
-  for (const file of lockFiles) mkdirSync(dirname(file), { recursive: true });
+  try {
+    for (const file of lockFiles) mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    report.fail(`the checkout and ${cacheDir} must be writable: ${error instanceof Error ? error.message : error}`);
+    return 2;
+  }
   const again = [process.execPath, fileURLToPath(import.meta.url)];
   const env = { ...process.env, [LOCK_MARK]: "1" };
   /** @param {string[]} options */

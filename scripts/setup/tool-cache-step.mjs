@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { downloadPackages } from "./apt-download.mjs";
-import { findExecutable, requireDebian } from "./host.mjs";
+import { toolFolders } from "./cache-dir.mjs";
+import { findExecutable, requireDebian, splitPath } from "./host.mjs";
 import { unpackKernel } from "./guest-kernel.mjs";
 import { runCommand } from "./run-command.mjs";
 
@@ -28,7 +29,15 @@ const WANTED_DEPENDENCIES = [
 const LAYOUT_VERSION = 1;
 
 const TOOLS = ["etcd", "etcdctl", "busybox", "prometheus", "promtool", "passt", "python3"];
-const KERNEL_FILES = ["vmlinux", "vmlinuz", "version", "modules"];
+const KERNEL_FILES = ["vmlinux", "version", "modules"];
+
+/**
+ * @typedef {object} ToolCacheOptions
+ * @property {string} cacheDir
+ * @property {string} path the value of PATH
+ * @property {boolean} isDebian whether apt can fill the cache
+ * @property {string} pinnedNode
+ */
 
 /**
  * The tools and the guest kernel, in a cache of their own. A generation is made beside the present one
@@ -38,30 +47,35 @@ const KERNEL_FILES = ["vmlinux", "vmlinuz", "version", "modules"];
  *   <cache>/kernel  → generations/<key>/kernel    vmlinux, vmlinuz, version, modules/
  *
  * Downloads stay until the generation is complete: a set-up that was killed goes on where it stopped.
- * @param {{ cacheDir: string }} options
+ * @param {ToolCacheOptions} options
  * @returns {import('./main.mjs').Step}
  */
-export function createToolCacheStep({ cacheDir }) {
+export function createToolCacheStep(options) {
+  const { cacheDir } = options;
   return {
     name: "tools",
-    findMissing: () => findMissingTools(cacheDir),
+    findMissing: () => findMissingTools(options),
     describe: () => [
       `cd ${join(cacheDir, "downloads")} && apt-get download ${ROOTS.join(" ")}   (and the kernel and Python behind them)`,
       `for package in *.deb; do dpkg-deb --extract $package ${join(cacheDir, "root")}; done`,
       `extract ${join(cacheDir, "kernel", "vmlinux")} from the kernel's vmlinuz`,
     ],
-    run: (say) => buildGeneration(cacheDir, say),
+    run: (say) => buildGeneration(options, say),
   };
 }
 
-/** @param {string} cacheDir */
-export function findMissingTools(cacheDir) {
-  const root = join(cacheDir, "root");
-  const folders = ["usr/bin", "usr/sbin", "bin", "sbin"].map((folder) => join(root, folder));
+/**
+ * Where apt can fill the cache, all of it must be there. Elsewhere the owner of the machine provides the
+ * tools, and PATH will do.
+ * @param {ToolCacheOptions} options
+ */
+export function findMissingTools({ cacheDir, path, isDebian }) {
+  const folders = toolFolders(cacheDir);
+  if (!isDebian) folders.push(...splitPath(path));
   const missing = TOOLS.filter((tool) => findExecutable(tool, folders) === undefined);
   missing.push(...KERNEL_FILES.filter((file) => !existsSync(join(cacheDir, "kernel", file))));
-  const isCurrent = existsSync(join(generationDir(cacheDir), "root"));
-  return missing.length === 0 && !isCurrent ? ["the present package list"] : missing;
+  if (missing.length > 0 || !isDebian) return missing;
+  return existsSync(generationDir(cacheDir)) ? [] : ["the present package list"];
 }
 
 /** @param {string} cacheDir */
@@ -71,10 +85,10 @@ function generationDir(cacheDir) {
 }
 
 /**
- * @param {string} cacheDir
+ * @param {ToolCacheOptions} options
  * @param {(text: string) => void} say
  */
-async function buildGeneration(cacheDir, say) {
+async function buildGeneration({ cacheDir, pinnedNode }, say) {
   requireDebian();
   const downloadDir = join(cacheDir, "downloads");
   const packages = await downloadPackages({
@@ -91,7 +105,11 @@ async function buildGeneration(cacheDir, say) {
   mkdirSync(join(buildDir, "root"), { recursive: true });
   say(`unpacking ${packages.length} packages into ${join(cacheDir, "root")}`);
   for (const file of packages) await runCommand(["dpkg-deb", "--extract", file, join(buildDir, "root")]);
-  const version = await unpackKernel({ rootDir: join(buildDir, "root"), kernelDir: join(buildDir, "kernel") });
+  const version = unpackKernel({
+    rootDir: join(buildDir, "root"),
+    kernelDir: join(buildDir, "kernel"),
+    decompressors: { busybox: findExecutable("busybox", toolFolders(buildDir)) ?? "busybox", pinnedNode },
+  });
   say(`guest kernel ${version}`);
 
   rmSync(finalDir, { recursive: true, force: true });
