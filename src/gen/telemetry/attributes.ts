@@ -331,7 +331,6 @@ export const attributes = {
     values: [
       "negative",
       "not_finite",
-      "removed",
       "type"
     ]
   },

@@ -1159,6 +1159,17 @@ export const telemetrySeriesOverflows = {
   }
 } as const;
 
+/** Ends of series that a destination could not be told of, because it did not export for too long. */
+export const telemetryTombstonesDropped = {
+  name: "blixard.telemetry.tombstones.dropped",
+  prometheusName: "blixard_telemetry_tombstones_dropped_total",
+  instrument: "counter",
+  unit: "{series}",
+  valueType: "int",
+  brief: "Ends of series that a destination could not be told of, because it did not export for too long.",
+  attributes: {}
+} as const;
+
 /** Measurements that could not be taken. */
 export const telemetryMeasurementsDropped = {
   name: "blixard.telemetry.measurements.dropped",
@@ -1174,7 +1185,6 @@ export const telemetryMeasurementsDropped = {
       values: [
         "negative",
         "not_finite",
-        "removed",
         "type"
       ]
     }
@@ -1655,7 +1665,8 @@ export const vmUptime = {
       type: "string",
       requirement: "required"
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** CPU time of the VM's hypervisor. */
@@ -1688,7 +1699,8 @@ export const vmCpuTime = {
         "steal"
       ]
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Virtual CPUs the VM may use. */
@@ -1708,7 +1720,8 @@ export const vmVcpuLimit = {
       type: "string",
       requirement: "required"
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Memory the guest was given. */
@@ -1728,7 +1741,8 @@ export const vmMemoryLimit = {
       type: "string",
       requirement: "required"
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Memory in use, by whose account; the guest's only if it has an agent. */
@@ -1757,7 +1771,8 @@ export const vmMemoryUsage = {
         "guest_available"
       ]
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Bytes the guest read from and wrote to its disks. */
@@ -1789,7 +1804,8 @@ export const vmDiskIo = {
         "write"
       ]
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Reads and writes of the guest on its disks. */
@@ -1821,7 +1837,8 @@ export const vmDiskOperations = {
         "write"
       ]
     }
-  }
+  },
+  seriesLimit: 250000
 } as const;
 
 /** Duration of database client operations. */

@@ -64,7 +64,12 @@ export class Family implements MetricFamily, SeriesOwner {
 
   remove(series: AnySeries): void {
     // The overflow series belongs to nobody: one who was refused must not end it for the others.
-    if (series.removed || series.key === OVERFLOW_KEY) return;
+    if (series.key !== OVERFLOW_KEY) this.end(series);
+  }
+
+  /** Ends a series, the overflow series too. */
+  end(series: AnySeries): void {
+    if (series.removed) return;
     series.removed = true;
     this.#byKey.delete(series.key);
     const last = this.series.pop();

@@ -15,6 +15,13 @@ export interface SeriesOwner {
 
 export type AnySeries = CounterSeries | UpDownCounterSeries | GaugeSeries | BucketSeries;
 
+export interface SeriesByInstrument {
+  counter: CounterSeries;
+  updowncounter: UpDownCounterSeries;
+  gauge: GaugeSeries;
+  histogram: BucketSeries;
+}
+
 export interface SeriesFields {
   readonly owner: SeriesOwner;
   /** Identity within the family. */

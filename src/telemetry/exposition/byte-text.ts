@@ -1,0 +1,34 @@
+/**
+ * Text as it goes to the wire. A byte string holds one character for each byte of the
+ * UTF-8 form, so that it can be kept with a series and written as latin1, which is
+ * the fastest way from a string into a buffer.
+ */
+
+/** The UTF-8 bytes of `text`, one character each. Lone surrogates become U+FFFD. */
+export function toByteString(text: string): string {
+  // Also makes it flat and independent of the longer strings it was cut from.
+  return Buffer.from(text, "utf8").toString("latin1");
+}
+
+/** Of a label's value in both formats, and of HELP in OpenMetrics. */
+export function escapeQuoted(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+}
+
+/** Of HELP in the text format 0.0.4. */
+export function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+/** A sample's value. */
+export function formatValue(value: number): string {
+  if (value === Infinity) return "+Inf";
+  if (value === -Infinity) return "-Inf";
+  return String(value);
+}
+
+/** A bucket's bound: canonical in OpenMetrics, where it has a point or an exponent (`1.0`, `0.005`). */
+export function formatBound(bound: number): string {
+  const text = formatValue(bound);
+  return Number.isInteger(bound) && !text.includes("e") ? `${text}.0` : text;
+}
