@@ -6,13 +6,7 @@
 export const spanKinds = ["internal", "server", "client", "producer", "consumer"] as const;
 export type SpanKind = (typeof spanKinds)[number];
 
-export type SpanAttributeValue =
-  | string
-  | number
-  | boolean
-  | readonly string[]
-  | readonly number[]
-  | readonly boolean[];
+export type SpanAttributeValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[];
 export type SpanAttributes = Readonly<Record<string, SpanAttributeValue>>;
 
 export interface SpanStatus {

@@ -19,9 +19,7 @@ test("a span opened inside another is its child, across awaits", async () => {
   const telemetry = createMemoryTelemetry();
   await telemetry.tracing.span(outer, { attributes: {} }, async () => {
     await Promise.resolve();
-    await telemetry.tracing.span(inner, { attributes: {} }, async () =>
-      telemetry.logger.info("here"),
-    );
+    await telemetry.tracing.span(inner, { attributes: {} }, async () => telemetry.logger.info("here"));
   });
   const [child, parent] = telemetry.spans;
   assert.equal(child?.name, "inner");

@@ -6,6 +6,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
+import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan, SpanAttributes, SpanStatus } from "#model/recorded-span.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import type {
@@ -82,19 +83,14 @@ export function createMemoryTelemetry(options: MemoryTelemetryOptions = {}): Mem
     spansNamed: (name) => spans.filter((span) => span.name === name),
     series: (descriptor) => metrics.series(descriptor),
     value: (descriptor, attributes) =>
-      metrics.series(descriptor).find((series) => keyOf(series.attributes) === keyOf(attributes))
-        ?.value,
+      metrics.series(descriptor).find((series) => keyOf(series.attributes) === keyOf(attributes))?.value,
     collect: () => metrics.collect(),
   };
 }
 
 // --- Traces ----------------------------------------------------------------
 
-function createMemoryTracing(
-  finished: RecordedSpan[],
-  now: () => number,
-  sampleRoots: boolean,
-): Tracing {
+function createMemoryTracing(finished: RecordedSpan[], now: () => number, sampleRoots: boolean): Tracing {
   const active = new AsyncLocalStorage<TraceContext | undefined>();
 
   function start(
@@ -115,7 +111,11 @@ function createMemoryTracing(
     let ended = false;
     const fail = (error: unknown): void => {
       status = { code: "error", message: errorMessageOf(error) };
-      attributes = { ...attributes, "error.type": errorTypeOf(error) };
+      attributes = {
+        ...attributes,
+        "error.type": errorTypeOf(error),
+        ...(error instanceof BlixardError ? { "blixard.error.code": error.code } : {}),
+      };
     };
     return {
       context,
@@ -178,9 +178,7 @@ function toNano(unixMs: number): bigint {
 }
 
 function definedOnly(attributes: Attributes): SpanAttributes {
-  return Object.fromEntries(
-    Object.entries(attributes).filter((entry) => entry[1] !== undefined),
-  ) as SpanAttributes;
+  return Object.fromEntries(Object.entries(attributes).filter((entry) => entry[1] !== undefined)) as SpanAttributes;
 }
 
 // --- Metrics ---------------------------------------------------------------
@@ -201,10 +199,7 @@ function createMemoryMetrics(): MemoryMetrics {
   const groups = new Set<ObservableGroupOptions>();
 
   function ensureSeries(descriptor: MetricDescriptor, attributes: Attributes): MutableSeries {
-    const family = seriesByMetric.getOrInsertComputed(
-      descriptor.name,
-      () => new Map<string, MutableSeries>(),
-    );
+    const family = seriesByMetric.getOrInsertComputed(descriptor.name, () => new Map<string, MutableSeries>());
     return family.getOrInsertComputed(keyOf(attributes), () => ({
       attributes: definedOnly(attributes) as Attributes,
       value: 0,
@@ -212,10 +207,7 @@ function createMemoryMetrics(): MemoryMetrics {
     }));
   }
 
-  function cellOf(
-    descriptor: MetricDescriptor,
-    attributes: Attributes,
-  ): CellsByInstrument[keyof CellsByInstrument] {
+  function cellOf(descriptor: MetricDescriptor, attributes: Attributes): CellsByInstrument[keyof CellsByInstrument] {
     const series = ensureSeries(descriptor, attributes);
     const remove = (): void => void seriesByMetric.get(descriptor.name)?.delete(keyOf(attributes));
     switch (descriptor.instrument) {

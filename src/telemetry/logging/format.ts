@@ -54,7 +54,7 @@ export function formatJson(record: LogRecord): string {
       : {
           "error.type": error.type,
           "exception.message": error.message,
-          ...(error.hint === undefined ? {} : { hint: error.hint }),
+          ...(error.hint === undefined ? {} : { "blixard.error.hint": error.hint }),
           ...(error.stack === undefined ? {} : { "exception.stacktrace": error.stack }),
         }),
   };

@@ -11,7 +11,10 @@ import { createLineWriter } from "./stderr-writer.ts";
 
 const human = createHumanFormatter({ colour: false });
 
-function start(format: LogFormatter = human, overrides: Partial<LoggerOptions> = {}): { log: LoggerRuntime; lines: string[] } {
+function start(
+  format: LogFormatter = human,
+  overrides: Partial<LoggerOptions> = {},
+): { log: LoggerRuntime; lines: string[] } {
   const lines: string[] = [];
   const log = createLogger({
     level: "info",
@@ -57,7 +60,7 @@ test("an error is logged with its code, its causes and what to do next", () => {
   const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.equal(first?.["error.type"], "STORE_UNAVAILABLE");
   assert.equal(first["exception.message"], "no store: connect ECONNREFUSED");
-  assert.equal(first["hint"], "Start etcd.");
+  assert.equal(first["blixard.error.hint"], "Start etcd.");
   assert.equal(first["exception.stacktrace"], undefined, "an expected error needs no stack");
   assert.equal(second?.["error.type"], "ECONNREFUSED");
   assert.match(String(second["exception.stacktrace"]), /logger\.test\.ts/);
@@ -113,10 +116,10 @@ test("a message that repeats is cut off, the others are not, and the drops are s
   assert.equal(lines.length, 3);
   nowMs += 10_000;
   log.warn("noisy");
-  assert.match(lines[3] ?? "", /noisy blixard\.telemetry\.log\.suppressed=98/);
+  assert.match(lines[3] ?? "", /noisy blixard\.telemetry\.item_count=98/);
   for (let index = 0; index < 5; index++) log.warn("other");
   log.flush();
-  assert.match(lines.at(-1) ?? "", /suppressed=3 .*message=other/);
+  assert.match(lines.at(-1) ?? "", /dropped messages that repeat: other .*item_count=3/);
 });
 
 test("the memory of repeated messages is bounded", () => {
@@ -138,12 +141,20 @@ test("whatever is logged, the caller goes on", () => {
     ],
   });
   log.info("x".repeat(1_000_000), { circular } as unknown as Record<string, string>);
-  log.error("hostile", {}, {
-    toJSON() {
-      throw new Error("gotcha");
+  log.error(
+    "hostile",
+    {},
+    {
+      toJSON() {
+        throw new Error("gotcha");
+      },
     },
-  });
-  const thrower = { get key(): string { throw new Error("getter"); } };
+  );
+  const thrower = {
+    get key(): string {
+      throw new Error("getter");
+    },
+  };
   log.info("getter", thrower);
   assert.ok((lines[0] ?? "").length < 10_000);
 });

@@ -34,7 +34,8 @@ const MAXIMUM_MESSAGE_LENGTH = 8_192;
 const MAXIMUM_VALUE_LENGTH = 4_096;
 const MAXIMUM_ATTRIBUTES = 64;
 const DEFAULT_RATE_LIMIT: MessageRateLimitOptions = { windowMs: 10_000, messagesPerWindow: 20, maximumKinds: 1_000 };
-const SUPPRESSED_KEY = "blixard.telemetry.log.suppressed";
+/** How many messages like this one were dropped. */
+const SUPPRESSED_KEY = "blixard.telemetry.item_count";
 
 export function createLogger(options: LoggerOptions): LoggerRuntime {
   const limit = createMessageRateLimit(options.rateLimit ?? DEFAULT_RATE_LIMIT);
@@ -55,8 +56,8 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
       emit({
         timeMs,
         level: "warn",
-        message: "similar messages were dropped",
-        attributes: { [SUPPRESSED_KEY]: suppressed, "blixard.telemetry.log.message": kind },
+        message: `dropped messages that repeat: ${kind}`,
+        attributes: { [SUPPRESSED_KEY]: suppressed },
       });
     }
   }

@@ -32,7 +32,10 @@ test("port 4318 or a path means HTTP, anything else gRPC, and the operator's wor
   assert.equal(summary(resolve("https://c:8443")), "grpc tls c 8443");
   assert.equal(summary(resolve("https://c")), "grpc tls c 443");
   assert.equal(summary(resolve("http://c:4318", { protocol: "grpc" })), "grpc plain c 4318");
-  assert.equal(summary(resolve("http://c:4317", { protocol: "http/protobuf" })), "http/protobuf plain c 4317 /v1/traces");
+  assert.equal(
+    summary(resolve("http://c:4317", { protocol: "http/protobuf" })),
+    "http/protobuf plain c 4317 /v1/traces",
+  );
   assert.equal(summary(resolve("http://c:80")), "grpc plain c 80");
   assert.equal(summary(resolve("http://[::1]:80")), "grpc plain ::1 80");
   assert.equal(summary(resolve("http://c")), "grpc plain c 4317");
@@ -79,12 +82,15 @@ test("an endpoint or header that cannot work is refused with what to do", () => 
     ["http://c", { basicAuth: { username: "a:b", password: new Secret("p") } }],
   ];
   for (const [endpoint, options] of bad) {
-    assert.throws(() => resolve(endpoint, options), (error: unknown) => {
-      assert.ok(error instanceof Error && "code" in error && "hint" in error);
-      assert.equal(error.code, "CONFIG_INVALID");
-      assert.equal(typeof error.hint, "string");
-      assert.doesNotMatch(error.message, /user:pass/);
-      return true;
-    });
+    assert.throws(
+      () => resolve(endpoint, options),
+      (error: unknown) => {
+        assert.ok(error instanceof Error && "code" in error && "hint" in error);
+        assert.equal(error.code, "CONFIG_INVALID");
+        assert.equal(typeof error.hint, "string");
+        assert.doesNotMatch(error.message, /user:pass/);
+        return true;
+      },
+    );
   }
 });

@@ -91,10 +91,16 @@ function parseEndpoint(options: OtlpOptions): { readonly url: URL; readonly secu
     throw invalid(`The OTLP endpoint ${quote(text)} is not a URL.`, "Write it like http://localhost:4317.");
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw invalid(`The OTLP endpoint ${quote(text)} is neither http:// nor https://.`, "Use http:// for plain text and https:// for TLS, with gRPC too.");
+    throw invalid(
+      `The OTLP endpoint ${quote(text)} is neither http:// nor https://.`,
+      "Use http:// for plain text and https:// for TLS, with gRPC too.",
+    );
   }
   if (url.username !== "" || url.password !== "") {
-    throw invalid("The OTLP endpoint holds a user name or a password.", "Move them to basic_auth: endpoints are shown in logs.");
+    throw invalid(
+      "The OTLP endpoint holds a user name or a password.",
+      "Move them to basic_auth: endpoints are shown in logs.",
+    );
   }
   return { url, secure: url.protocol === "https:" };
 }
@@ -126,7 +132,10 @@ function resolveHeaders(options: OtlpOptions): Record<string, string | Secret> {
       throw invalid(`${quote(name)} cannot be an OTLP header.`, "Remove it.");
     }
     if (!HEADER_VALUE.test(value instanceof Secret ? value.reveal() : value)) {
-      throw invalid(`The value of the OTLP header ${quote(name)} has characters that HTTP does not allow.`, "Use printable ASCII.");
+      throw invalid(
+        `The value of the OTLP header ${quote(name)} has characters that HTTP does not allow.`,
+        "Use printable ASCII.",
+      );
     }
     headers[key] = value;
   }
@@ -135,8 +144,11 @@ function resolveHeaders(options: OtlpOptions): Record<string, string | Secret> {
       throw invalid("Both basic_auth and an authorization header are set for OTLP.", "Keep one of them.");
     }
     const { username, password } = options.basicAuth;
-    if (username.includes(":")) throw invalid("The user name of basic_auth holds a colon.", "Basic authentication cannot carry it.");
-    headers["authorization"] = new Secret(`Basic ${Buffer.from(`${username}:${password.reveal()}`).toString("base64")}`);
+    if (username.includes(":"))
+      throw invalid("The user name of basic_auth holds a colon.", "Basic authentication cannot carry it.");
+    headers["authorization"] = new Secret(
+      `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString("base64")}`,
+    );
   }
   return headers;
 }

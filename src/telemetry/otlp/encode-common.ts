@@ -1,6 +1,12 @@
 /** Parts that all signals share. Field numbers: opentelemetry/proto/{common,resource}/v1. */
 import type { SpanAttributes, SpanAttributeValue, SpanResource, SpanScope } from "#model/recorded-span.ts";
+import { attributes as registry } from "#gen/telemetry/attributes.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
+
+/** Registry attributes that are doubles, so that 2.0 does not become the int 2. */
+const doubleKeys: ReadonlySet<string> = new Set(
+  Object.entries(registry).flatMap(([key, { type }]) => (type === "double" ? [key] : [])),
+);
 
 /** Repeated `KeyValue` as `field`. */
 export function writeAttributes(writer: ProtobufWriter, field: number, attributes: SpanAttributes): void {
@@ -9,17 +15,22 @@ export function writeAttributes(writer: ProtobufWriter, field: number, attribute
     if (value === undefined) continue;
     const keyValue = writer.begin(field);
     writer.string(1, key);
-    writeAnyValue(writer, 2, value);
+    writeAnyValue(writer, 2, value, doubleKeys.has(key));
     writer.end(keyValue);
   }
 }
 
-/** `AnyValue` as `field`. Whole numbers are ints, as all OpenTelemetry SDKs for JavaScript have it. */
-export function writeAnyValue(writer: ProtobufWriter, field: number, value: SpanAttributeValue): void {
+/** `AnyValue` as `field`. Whole numbers are ints unless the registry says double. */
+export function writeAnyValue(
+  writer: ProtobufWriter,
+  field: number,
+  value: SpanAttributeValue,
+  isDouble = false,
+): void {
   const any = writer.begin(field);
   if (typeof value === "string") writer.string(1, value);
   else if (typeof value === "boolean") writer.bool(2, value);
-  else if (typeof value === "number") writeNumber(writer, value);
+  else if (typeof value === "number") writeNumber(writer, value, isDouble);
   else {
     const array = writer.begin(5);
     for (const element of value) writeAnyValue(writer, 1, element);
@@ -28,8 +39,8 @@ export function writeAnyValue(writer: ProtobufWriter, field: number, value: Span
   writer.end(any);
 }
 
-function writeNumber(writer: ProtobufWriter, value: number): void {
-  if (Number.isSafeInteger(value)) writer.int64(3, value);
+function writeNumber(writer: ProtobufWriter, value: number, isDouble: boolean): void {
+  if (!isDouble && Number.isSafeInteger(value)) writer.int64(3, value);
   else writer.double(4, value);
 }
 

@@ -30,31 +30,46 @@ const plain = { noNullPrototype: true } as const;
 const resources = ["blixard", "blixard-cli"].map((name) => ({ attributes: { "service.name": name, "host.cpu": 2 } }));
 const scopes = [{ name: "blixard", version: "0.1.0" }, { name: "blixard" }, { name: "other" }];
 
-const span: fc.Arbitrary<RecordedSpan> = fc
-  .record(
-    {
-      traceId: id(16),
-      spanId: id(8),
-      parentSpanId: id(8),
-      parentIsRemote: fc.boolean(),
-      traceState: text.filter((state) => state !== ""),
-      name: text,
-      kind: fc.constantFrom(...spanKinds),
-      startUnixNano: time,
-      endUnixNano: time,
-      status: fc.oneof(
-        fc.constant({ code: "unset" } as const),
-        fc.constant({ code: "ok" } as const),
-        text.map((message) => ({ code: "error", message }) as const),
-      ),
-      attributes,
-      links: fc.array(fc.record({ traceId: id(16), spanId: id(8), attributes }, plain), { maxLength: 3 }),
-      events: fc.array(fc.record({ name: text, timeUnixNano: time, attributes }, plain), { maxLength: 3 }),
-      resource: fc.constantFrom(...resources),
-      scope: fc.constantFrom(...scopes),
-    },
-    { ...plain, requiredKeys: ["traceId", "spanId", "name", "kind", "startUnixNano", "endUnixNano", "status", "attributes", "links", "events", "resource", "scope"] },
-  );
+const span: fc.Arbitrary<RecordedSpan> = fc.record(
+  {
+    traceId: id(16),
+    spanId: id(8),
+    parentSpanId: id(8),
+    parentIsRemote: fc.boolean(),
+    traceState: text.filter((state) => state !== ""),
+    name: text,
+    kind: fc.constantFrom(...spanKinds),
+    startUnixNano: time,
+    endUnixNano: time,
+    status: fc.oneof(
+      fc.constant({ code: "unset" } as const),
+      fc.constant({ code: "ok" } as const),
+      text.map((message) => ({ code: "error", message }) as const),
+    ),
+    attributes,
+    links: fc.array(fc.record({ traceId: id(16), spanId: id(8), attributes }, plain), { maxLength: 3 }),
+    events: fc.array(fc.record({ name: text, timeUnixNano: time, attributes }, plain), { maxLength: 3 }),
+    resource: fc.constantFrom(...resources),
+    scope: fc.constantFrom(...scopes),
+  },
+  {
+    ...plain,
+    requiredKeys: [
+      "traceId",
+      "spanId",
+      "name",
+      "kind",
+      "startUnixNano",
+      "endUnixNano",
+      "status",
+      "attributes",
+      "links",
+      "events",
+      "resource",
+      "scope",
+    ],
+  },
+);
 
 test("what is sent decodes to the spans that were recorded, each under its own resource and scope", () => {
   fc.assert(
@@ -75,7 +90,10 @@ test("however requests are cut, none is over the limit and no span is lost or do
       for (const { bytes } of requests) assert.ok(bytes.length <= maximumBytes + 16);
       const decoded = decode(requests);
       assert.equal(decoded.length + oversized, spans.length);
-      assert.equal(requests.reduce((sum, { items }) => sum + items, 0), decoded.length);
+      assert.equal(
+        requests.reduce((sum, { items }) => sum + items, 0),
+        decoded.length,
+      );
       const known = new Map(spans.map((one) => [one.spanId, one]));
       for (const one of decoded) assert.deepEqual(one, known.get(one.spanId));
     }),

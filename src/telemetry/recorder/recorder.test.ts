@@ -70,7 +70,8 @@ test("an operation over its threshold exports its trace, one below it does not",
 test("the ring stays within its budget and loses whole traces, the longest quiet first", () => {
   const { recorder } = start({ limits: { maximumSpans: 40 } });
   const traceIds = Array.from({ length: 10 }, newTraceId);
-  for (const traceId of traceIds) for (let index = 0; index < 5; index++) recorder.record(buildSpan({ traceId }), false);
+  for (const traceId of traceIds)
+    for (let index = 0; index < 5; index++) recorder.record(buildSpan({ traceId }), false);
   const kept = traceIds.filter((traceId) => recorder.trace(traceId) !== undefined);
   assert.deepEqual(kept, traceIds.slice(2));
   for (const traceId of kept) assert.equal(recorder.trace(traceId)?.spans.length, 5);
@@ -79,7 +80,8 @@ test("the ring stays within its budget and loses whole traces, the longest quiet
 
 test("the ring is bounded in bytes too", () => {
   const { recorder } = start({ limits: { maximumBytes: 100_000 } });
-  for (let index = 0; index < 100; index++) recorder.record(buildSpan({ attributes: { text: "x".repeat(5_000) } }), false);
+  for (let index = 0; index < 100; index++)
+    recorder.record(buildSpan({ attributes: { text: "x".repeat(5_000) } }), false);
   assert.ok(recorder.usage().bytes <= 100_000);
   assert.ok(recorder.usage().spans > 0);
 });

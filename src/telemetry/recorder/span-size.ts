@@ -8,7 +8,8 @@ export function estimateSpanBytes(span: RecordedSpan): number {
   let bytes = SPAN_OVERHEAD_BYTES + 2 * span.name.length + 2 * (span.status.message?.length ?? 0);
   bytes += attributeBytes(span.attributes);
   for (const link of span.links) bytes += 4 * ENTRY_OVERHEAD_BYTES + attributeBytes(link.attributes);
-  for (const event of span.events) bytes += 2 * ENTRY_OVERHEAD_BYTES + 2 * event.name.length + attributeBytes(event.attributes);
+  for (const event of span.events)
+    bytes += 2 * ENTRY_OVERHEAD_BYTES + 2 * event.name.length + attributeBytes(event.attributes);
   return bytes;
 }
 

@@ -13,7 +13,10 @@ const options = {
 };
 
 test("a name-based UUID is the one RFC 9562 computes", () => {
-  assert.equal(uuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com"), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+  assert.equal(
+    uuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com"),
+    "2ed6657d-e927-568b-95e1-2665a8aea6a2",
+  );
 });
 
 test("a node keeps its instance id, and two clusters' nodes of one name differ", () => {

@@ -37,4 +37,3 @@ export function createExportSampler({ samplingRatio, isPromoted }: ExportSampler
     toString: () => `RecordAlways{export=${samplingRatio}}`,
   };
 }
-

@@ -33,6 +33,7 @@ import {
 } from "@opentelemetry/core";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
+import { BlixardError } from "#model/errors.ts";
 import { spanKinds, type RecordedSpan, type SpanResource } from "#model/recorded-span.ts";
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
@@ -167,6 +168,7 @@ class PortSpan implements ManualSpan {
   setError(error: unknown): void {
     if (this.#ended) return;
     this.#span.setAttribute("error.type", errorTypeOf(error));
+    if (error instanceof BlixardError) this.#span.setAttribute("blixard.error.code", error.code);
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorMessageOf(error) });
   }
 

@@ -1,0 +1,396 @@
+/**
+ * An OTLP receiver for tests: gRPC and HTTP/protobuf on free loopback ports. It
+ * decodes with generated code, checks every message (otlp-checks.ts), keeps what it
+ * took and can misbehave on demand. A message that fails a check is refused and fails
+ * the next `waitFor`.
+ */
+import { once } from "node:events";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall } from "@grpc/grpc-js";
+import {
+  ExportLogsServiceRequestSchema,
+  ExportLogsServiceResponseSchema,
+} from "#gen/otlp/opentelemetry/proto/collector/logs/v1/logs_service_pb.ts";
+import {
+  ExportMetricsServiceRequestSchema,
+  ExportMetricsServiceResponseSchema,
+} from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
+import {
+  ExportTraceServiceRequestSchema,
+  ExportTraceServiceResponseSchema,
+} from "#gen/otlp/opentelemetry/proto/collector/trace/v1/trace_service_pb.ts";
+import type { OtlpSignal } from "#telemetry/otlp/destination.ts";
+import { collectLogs, collectPoints, collectSpans } from "./otlp-collect.ts";
+import type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
+import { checkLogs, checkMetrics, checkTraces } from "./otlp-checks.ts";
+
+export type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
+
+export type Misbehaviour =
+  /** Answers with this gRPC code (default UNAVAILABLE) or HTTP status (default 503). */
+  | {
+      readonly kind: "refuse";
+      readonly grpcCode?: number;
+      readonly httpStatus?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  /** Asks for patience: RESOURCE_EXHAUSTED with RetryInfo, or 429 with Retry-After. */
+  | { readonly kind: "throttle"; readonly delaySeconds: number }
+  /** Takes the request and never answers. */
+  | { readonly kind: "hang" }
+  /** Answers success with `bytes` that are not an OTLP response. */
+  | { readonly kind: "garbage"; readonly bytes: Uint8Array; readonly contentType?: string }
+  /** Takes the message but for `rejected` items. */
+  | { readonly kind: "partial"; readonly rejected: number; readonly message: string };
+
+export interface ReceivedRequest {
+  readonly signal: OtlpSignal;
+  readonly transport: "grpc" | "http";
+  readonly headers: Readonly<Record<string, string>>;
+  /** On the wire, compressed or not; HTTP only. */
+  readonly bodyBytes: number;
+  readonly receivedMs: number;
+}
+
+export interface OtlpReceiver extends AsyncDisposable {
+  readonly grpcEndpoint: string;
+  readonly httpEndpoint: string;
+  readonly spans: readonly ReceivedSpan[];
+  readonly points: readonly ReceivedPoint[];
+  readonly logs: readonly ReceivedLog[];
+  /** Every request that arrived, refused ones too. */
+  readonly requests: readonly ReceivedRequest[];
+  /** What was wrong with messages. */
+  readonly problems: readonly string[];
+  /** For the next `times` requests (default: until told otherwise) of `signal` (default: all). */
+  misbehave(
+    behaviour: Misbehaviour | undefined,
+    options?: { readonly times?: number; readonly signal?: OtlpSignal },
+  ): void;
+  /** Resolves when `predicate` holds, rejects at the deadline or when a message was wrong. */
+  waitFor(predicate: (receiver: OtlpReceiver) => boolean, deadlineMs?: number): Promise<void>;
+}
+
+export interface OtlpReceiverOptions {
+  /** PEM; then both listeners speak TLS. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+}
+
+const SERVICES: Readonly<Record<OtlpSignal, string>> = {
+  traces: "opentelemetry.proto.collector.trace.v1.TraceService",
+  metrics: "opentelemetry.proto.collector.metrics.v1.MetricsService",
+  logs: "opentelemetry.proto.collector.logs.v1.LogsService",
+};
+const SIGNALS = ["traces", "metrics", "logs"] as const;
+const DEFAULT_DEADLINE_MS = 15_000;
+
+export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
+  const host = options.host ?? "127.0.0.1";
+  const state = createState();
+  const grpc = await startGrpc(state, host, options.tls);
+  const http = await startHttp(state, host, options.tls);
+  const scheme = options.tls === undefined ? "http" : "https";
+  const receiver: OtlpReceiver = {
+    grpcEndpoint: `${scheme}://${host}:${grpc.port}`,
+    httpEndpoint: `${scheme}://${host}:${http.port}`,
+    spans: state.spans,
+    points: state.points,
+    logs: state.logs,
+    requests: state.requests,
+    problems: state.problems,
+    misbehave(behaviour, { times = Number.POSITIVE_INFINITY, signal } = {}) {
+      for (const target of signal === undefined ? SIGNALS : [signal]) {
+        if (behaviour === undefined) state.misbehaviours.delete(target);
+        else state.misbehaviours.set(target, { behaviour, remaining: times });
+      }
+    },
+    async waitFor(predicate, deadlineMs = DEFAULT_DEADLINE_MS) {
+      const deadline = AbortSignal.timeout(deadlineMs);
+      for (;;) {
+        if (state.problems.length > 0) throw new Error(`OTLP messages were wrong: ${state.problems.join("; ")}`);
+        if (predicate(receiver)) return;
+        try {
+          await once(state.changes, "change", { signal: deadline });
+        } catch (error) {
+          throw new Error(`not received within ${deadlineMs} ms: ${predicate}\n${describe(state)}`, { cause: error });
+        }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      grpc.server.forceShutdown();
+      http.server.closeAllConnections();
+      http.server.close();
+      await once(http.server, "close");
+    },
+  };
+  return receiver;
+}
+
+// --- What both transports share --------------------------------------------
+
+interface State {
+  readonly changes: EventTarget;
+  readonly spans: ReceivedSpan[];
+  readonly points: ReceivedPoint[];
+  readonly logs: ReceivedLog[];
+  readonly requests: ReceivedRequest[];
+  readonly problems: string[];
+  readonly misbehaviours: Map<OtlpSignal, { readonly behaviour: Misbehaviour; remaining: number }>;
+  /** Last value of each monotonic series, to see that it never falls. */
+  readonly totals: Map<string, ReceivedPoint>;
+}
+
+function createState(): State {
+  return {
+    changes: new EventTarget(),
+    spans: [],
+    points: [],
+    logs: [],
+    requests: [],
+    problems: [],
+    misbehaviours: new Map(),
+    totals: new Map(),
+  };
+}
+
+function describe(state: State): string {
+  return `received ${state.spans.length} spans, ${state.points.length} points, ${state.logs.length} logs in ${state.requests.length} requests`;
+}
+
+function changed(state: State): void {
+  state.changes.dispatchEvent(new Event("change"));
+}
+
+function takeMisbehaviour(state: State, signal: OtlpSignal): Misbehaviour | undefined {
+  const current = state.misbehaviours.get(signal);
+  if (current === undefined) return undefined;
+  if (--current.remaining <= 0) state.misbehaviours.delete(signal);
+  return current.behaviour;
+}
+
+/** Keeps what is right; returns what is wrong with the message. */
+function take(state: State, signal: OtlpSignal, bytes: Uint8Array): readonly string[] {
+  let problems: readonly string[];
+  try {
+    problems = decodeAndKeep(state, signal, bytes);
+  } catch (error) {
+    problems = [`undecodable: ${String(error)}`];
+  }
+  state.problems.push(...problems.map((problem) => `${signal}: ${problem}`));
+  return problems;
+}
+
+function decodeAndKeep(state: State, signal: OtlpSignal, bytes: Uint8Array): readonly string[] {
+  switch (signal) {
+    case "traces": {
+      const request = fromBinary(ExportTraceServiceRequestSchema, bytes);
+      const problems = checkTraces(request);
+      if (problems.length === 0) state.spans.push(...collectSpans(request));
+      return problems;
+    }
+    case "metrics": {
+      const request = fromBinary(ExportMetricsServiceRequestSchema, bytes);
+      const points = collectPoints(request);
+      const problems = [...checkMetrics(request), ...checkTotals(state, points)];
+      if (problems.length === 0) state.points.push(...points);
+      return problems;
+    }
+    case "logs": {
+      const request = fromBinary(ExportLogsServiceRequestSchema, bytes);
+      const problems = checkLogs(request);
+      if (problems.length === 0) state.logs.push(...collectLogs(request));
+      return problems;
+    }
+  }
+}
+
+function checkTotals(state: State, points: readonly ReceivedPoint[]): string[] {
+  const problems: string[] = [];
+  for (const point of points) {
+    if (!point.monotonic || point.noRecordedValue) continue;
+    const previous = state.totals.get(point.series);
+    if (previous !== undefined && previous.startUnixNano === point.startUnixNano && point.value < previous.value) {
+      problems.push(`${point.series} fell from ${previous.value} to ${point.value}`);
+    }
+    if (previous !== undefined && point.timeUnixNano < previous.timeUnixNano)
+      problems.push(`${point.series} went back in time`);
+    state.totals.set(point.series, point);
+  }
+  return problems;
+}
+
+function responseBytes(signal: OtlpSignal, rejected = 0, errorMessage = ""): Buffer {
+  const count = BigInt(rejected);
+  switch (signal) {
+    case "traces": {
+      const partialSuccess = { rejectedSpans: count, errorMessage };
+      return Buffer.from(
+        toBinary(
+          ExportTraceServiceResponseSchema,
+          create(ExportTraceServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
+        ),
+      );
+    }
+    case "metrics": {
+      const partialSuccess = { rejectedDataPoints: count, errorMessage };
+      return Buffer.from(
+        toBinary(
+          ExportMetricsServiceResponseSchema,
+          create(ExportMetricsServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
+        ),
+      );
+    }
+    case "logs": {
+      const partialSuccess = { rejectedLogRecords: count, errorMessage };
+      return Buffer.from(
+        toBinary(
+          ExportLogsServiceResponseSchema,
+          create(ExportLogsServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
+        ),
+      );
+    }
+  }
+}
+
+// --- gRPC --------------------------------------------------------------------
+
+async function startGrpc(
+  state: State,
+  host: string,
+  tls: OtlpReceiverOptions["tls"],
+): Promise<{ server: Server; port: number }> {
+  const server = new Server();
+  const passBytes = (bytes: Buffer): Buffer => bytes;
+  for (const signal of SIGNALS) {
+    const definition = {
+      Export: {
+        path: `/${SERVICES[signal]}/Export`,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: passBytes,
+        requestDeserialize: passBytes,
+        responseSerialize: passBytes,
+        responseDeserialize: passBytes,
+      },
+    };
+    const handler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void => {
+      const headers = Object.fromEntries(
+        Object.entries(call.metadata.getMap()).map(([key, value]) => [key, String(value)]),
+      );
+      state.requests.push({
+        signal,
+        transport: "grpc",
+        headers,
+        bodyBytes: call.request.length,
+        receivedMs: performance.now(),
+      });
+      answerGrpc(state, signal, call.request, reply);
+      changed(state);
+    };
+    server.addService(definition, { Export: handler });
+  }
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [
+          { cert_chain: Buffer.from(tls.certificate), private_key: Buffer.from(tls.key) },
+        ]);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`${host}:0`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+  );
+  return { server, port };
+}
+
+function answerGrpc(state: State, signal: OtlpSignal, bytes: Buffer, reply: sendUnaryData<Buffer>): void {
+  const misbehaviour = takeMisbehaviour(state, signal);
+  switch (misbehaviour?.kind) {
+    case "hang":
+      return;
+    case "refuse":
+      return reply({ code: misbehaviour.grpcCode ?? status.UNAVAILABLE, details: "told to refuse" });
+    case "throttle": {
+      const metadata = new Metadata();
+      metadata.set("grpc-status-details-bin", retryInfoStatus(misbehaviour.delaySeconds));
+      return reply({ code: status.RESOURCE_EXHAUSTED, details: "told to throttle", metadata });
+    }
+    case "garbage":
+      return reply(null, Buffer.from(misbehaviour.bytes));
+    case "partial":
+    case undefined: {
+      const problems = take(state, signal, bytes);
+      if (problems.length > 0) return reply({ code: status.INVALID_ARGUMENT, details: problems.join("; ") });
+      return reply(null, responseBytes(signal, misbehaviour?.rejected, misbehaviour?.message));
+    }
+  }
+}
+
+/** `google.rpc.Status` with code 8 and a RetryInfo of whole seconds below 128, written by hand. */
+function retryInfoStatus(delaySeconds: number): Buffer {
+  const nested = (field: number, content: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([field * 8 + 2, content.length]), content]);
+  const retryInfo = nested(1, Buffer.from([8, delaySeconds]));
+  const any = Buffer.concat([nested(1, Buffer.from("type.googleapis.com/google.rpc.RetryInfo")), nested(2, retryInfo)]);
+  return Buffer.concat([Buffer.from([8, 8]), nested(3, any)]);
+}
+
+// --- HTTP --------------------------------------------------------------------
+
+async function startHttp(
+  state: State,
+  host: string,
+  tls: OtlpReceiverOptions["tls"],
+): Promise<{ server: ReturnType<typeof createHttpServer>; port: number }> {
+  const handler = (request: IncomingMessage, response: ServerResponse): void =>
+    void handleHttp(state, request, response).catch((error: unknown) => state.problems.push(`http: ${String(error)}`));
+  const server =
+    tls === undefined ? createHttpServer(handler) : createHttpsServer({ cert: tls.certificate, key: tls.key }, handler);
+  server.listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { server, port };
+}
+
+async function handleHttp(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await buffer(request);
+  const signal = SIGNALS.find((candidate) => request.url?.split("?", 1)[0]?.endsWith(`/v1/${candidate}`));
+  if (signal === undefined || request.method !== "POST") return void response.writeHead(404).end("no such path");
+  const headers = Object.fromEntries(Object.entries(request.headers).map(([key, value]) => [key, String(value)]));
+  state.requests.push({ signal, transport: "http", headers, bodyBytes: body.length, receivedMs: performance.now() });
+  if (headers["content-type"] !== "application/x-protobuf")
+    state.problems.push(`content type ${headers["content-type"]}`);
+  const bytes = headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+  answerHttp(state, signal, bytes, response);
+  changed(state);
+}
+
+function answerHttp(state: State, signal: OtlpSignal, bytes: Buffer, response: ServerResponse): void {
+  const protobuf = { "content-type": "application/x-protobuf" };
+  const misbehaviour = takeMisbehaviour(state, signal);
+  switch (misbehaviour?.kind) {
+    case "hang":
+      return;
+    case "refuse":
+      return void response.writeHead(misbehaviour.httpStatus ?? 503, misbehaviour.headers).end("told to refuse");
+    case "throttle":
+      return void response.writeHead(429, { "retry-after": String(misbehaviour.delaySeconds) }).end();
+    case "garbage":
+      return void response
+        .writeHead(200, { "content-type": misbehaviour.contentType ?? "application/x-protobuf" })
+        .end(misbehaviour.bytes);
+    case "partial":
+    case undefined: {
+      const problems = take(state, signal, bytes);
+      if (problems.length > 0) return void response.writeHead(400).end(problems.join("; "));
+      return void response
+        .writeHead(200, protobuf)
+        .end(responseBytes(signal, misbehaviour?.rejected, misbehaviour?.message));
+    }
+  }
+}
