@@ -73,6 +73,8 @@ export interface MetricsOptions {
   readonly otlp?: OtlpOptions;
   /** Default 10,000. */
   readonly exportIntervalMs?: number;
+  /** Series of one instrument; more are counted together as overflow. Default: the engine's. */
+  readonly cardinalityLimit?: number;
 }
 
 export interface LoggingOptions {
