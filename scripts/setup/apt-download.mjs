@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand, tryCommand } from "./run-command.mjs";
 import { SetupError } from "./setup-error.mjs";
@@ -33,10 +34,13 @@ export async function downloadPackages({ roots, isWanted, downloadDir, listsDir,
 async function downloadFrom(lists, { roots, isWanted, downloadDir, say }) {
   const names = await resolvePackages(lists, roots, isWanted);
   const download = ["apt-get", ...UNSANDBOXED, ...lists, "download"];
-  const files = parseUris(await runCommand([...download, "--print-uris", ...names], { cwd: downloadDir }));
+  // Asked from elsewhere: in the download folder apt does not list what is there already.
+  const files = parseUris(await runCommand([...download, "--print-uris", ...names], { cwd: "/" }));
+  if (files.length !== names.length) throw new SetupError(`apt knows ${files.length} of ${names.length} packages`);
+  for (const file of files) removeDamaged(join(downloadDir, file.name), file.sha256);
   say(`apt-get download ${names.join(" ")}`);
   await runCommand([...download, ...names], { cwd: downloadDir });
-  return files.map((file) => join(downloadDir, file));
+  return files.map((file) => join(downloadDir, file.name));
 }
 
 /**
@@ -87,14 +91,24 @@ export function parseDependencies(listing) {
 }
 
 /**
+ * apt goes on with a download that was cut off, but takes one of the right size for granted.
+ * @param {string} file
+ * @param {string} sha256
+ */
+function removeDamaged(file, sha256) {
+  if (!existsSync(file)) return;
+  if (createHash("sha256").update(readFileSync(file)).digest("hex") !== sha256) rmSync(file);
+}
+
+/**
  * @param {string} listing the output of `apt-get download --print-uris`: 'uri' file size hash
- * @returns {string[]} the file names
+ * @returns {{ name: string, sha256: string }[]}
  */
 export function parseUris(listing) {
   const files = [];
   for (const line of listing.split("\n")) {
-    const match = /^'[^']+' (\S+\.deb) \d+ /.exec(line);
-    if (match?.[1] !== undefined) files.push(match[1]);
+    const match = /^'[^']+' (\S+\.deb) \d+ SHA256:([0-9a-f]{64})$/.exec(line);
+    if (match?.[1] !== undefined && match[2] !== undefined) files.push({ name: match[1], sha256: match[2] });
   }
   return files;
 }

@@ -60,6 +60,7 @@ function decompressBlock(block, output, start) {
     read += literals;
     write += literals;
     if (read >= block.length) break; // the last sequence has no match
+    if (read + 2 > block.length) throw new SetupError("LZ4: a distance is cut off");
     const distance = block.readUInt16LE(read);
     read += 2;
     const matchBytes = readLength(token & 15) + MIN_MATCH;
