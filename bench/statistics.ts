@@ -1,0 +1,53 @@
+/**
+ * Paired measurements with their uncertainty. Machines are noisy: two variants
+ * run in strictly alternating blocks of one run, the ratio of each pair is one
+ * observation, and a limit fails only when the whole 95 % interval lies beyond it.
+ */
+
+export interface Interval {
+  readonly estimate: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  if (sorted.length === 0) throw new Error("a quantile of nothing");
+  const position = (sorted.length - 1) * q;
+  const below = sorted[Math.floor(position)] ?? Number.NaN;
+  const above = sorted[Math.ceil(position)] ?? Number.NaN;
+  return below + (above - below) * (position - Math.floor(position));
+}
+
+const RESAMPLES = 2000;
+
+/** A statistic of the values with its 95 % percentile-bootstrap interval; the resampling is seeded, so a run repeats. */
+export function bootstrap(values: readonly number[], statistic: (sample: readonly number[]) => number): Interval {
+  const random = createRandom(0x9e3779b9);
+  const estimates: number[] = [];
+  for (let round = 0; round < RESAMPLES; round++) {
+    const sample = values.map(() => values[Math.floor(random() * values.length)] ?? Number.NaN);
+    estimates.push(statistic(sample));
+  }
+  return { estimate: statistic(values), low: quantile(estimates, 0.025), high: quantile(estimates, 0.975) };
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+export type Budget = { readonly atMost: number } | { readonly atLeast: number };
+
+/** Whether the interval lies wholly beyond the budget. */
+export function isBeyond(interval: Interval, budget: Budget): boolean {
+  return "atMost" in budget ? interval.low > budget.atMost : interval.high < budget.atLeast;
+}
+
+/** mulberry32: small and good enough to resample. */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,39 @@
+/** The demo image for tests: built once a machine run, imported by the real CLI. */
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildDemoImage } from "../../images/demo/build.ts";
+import { findCacheDirectory } from "#config/paths.ts";
+import type { TestNode } from "./test-node.ts";
+
+export type DemoImage = Awaited<ReturnType<typeof buildDemoImage>>;
+
+let built: Promise<DemoImage> | undefined;
+
+export function demoImage(): Promise<DemoImage> {
+  built ??= build();
+  return built;
+}
+
+async function build(): Promise<DemoImage> {
+  const outDir = join(tmpdir(), `blixard-demo-image-${process.pid}`);
+  await mkdir(outDir, { recursive: true });
+  return buildDemoImage({ cacheDir: findCacheDirectory(process.env), outDir });
+}
+
+/** Imports the demo image as `demo`. */
+export async function importDemoImage(node: TestNode, name = "demo"): Promise<void> {
+  const image = await demoImage();
+  await node.json([
+    "image",
+    "import",
+    name,
+    "--kernel",
+    image.kernelPath,
+    "--initrd",
+    image.initrdPath,
+    "--cmdline",
+    image.commandLine,
+    "--guest-agent",
+  ]);
+}
