@@ -38,7 +38,7 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Every key with its effective value and its origin, in the schema's order. */
   readonly entries: readonly ConfigEntry[];
-  /** About OTEL_* variables that say what Blixard cannot do; to be logged once. */
+  /** What was not taken as it was written (OTEL_* variables, repeated tables); to be logged once. */
   readonly warnings: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
   const problems: Problem[] = [];
   const warnings: string[] = [];
   const values = new Map<string, ReadValue>([
-    ...readFileValues(sources, problems),
+    ...readFileValues(sources, problems, warnings),
     ...readEnvironment(sources, problems),
     ...readOtel(sources, warnings),
     ...readFlags(sources, problems),
@@ -87,7 +87,11 @@ function buildConfig(resolver: DefaultResolver): Config {
   return nestValues(configSchema, (path) => resolver.get(path)) as Config;
 }
 
-function readFileValues({ file, environment }: ConfigSources, problems: Problem[]): Map<string, ReadValue> {
+function readFileValues(
+  { file, environment }: ConfigSources,
+  problems: Problem[],
+  warnings: string[],
+): Map<string, ReadValue> {
   if (file === undefined) return new Map();
   const options = {
     file: file.path,
@@ -95,6 +99,7 @@ function readFileValues({ file, environment }: ConfigSources, problems: Problem[
     environment,
     subject: "the configuration",
     problems,
+    warnings,
   };
   return readDocument(parseTomlDocument(file.path, file.text), configSchema, options);
 }

@@ -3,6 +3,7 @@
  * logs. Metrics and logs go where traces go, with the same credentials, unless
  * they are told an endpoint of their own: then nothing secret follows there.
  */
+import { map } from "./collection-kinds.ts";
 import {
   following,
   optional,
@@ -12,7 +13,7 @@ import {
   type DefaultContext,
   type Key,
 } from "./schema-types.ts";
-import { boolean, choice, duration, endpoint, map, path, secretText, text, type ValueKind } from "./value-kinds.ts";
+import { boolean, choice, duration, endpoint, path, secretText, text, type ValueKind } from "./value-kinds.ts";
 
 const TRACING = "observability.tracing";
 

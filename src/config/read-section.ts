@@ -2,7 +2,7 @@
  * A TOML table, read by a schema: values by key path with their places; unknown
  * keys, wrong types and missing required keys become problems.
  */
-import { shorten, type Place, type Problem } from "./problem.ts";
+import { formatProblem, shorten, type Place, type Problem } from "./problem.ts";
 import { isSection, propertyName, type Key, type Section, type SectionKeys } from "./schema-types.ts";
 import { suggest } from "./suggest.ts";
 import type { TomlDocument, TomlEntry, TomlNode, TomlTable } from "./toml-document.ts";
@@ -23,15 +23,17 @@ export interface ReadSectionOptions {
   /** What the file may hold, for the message about a wrong key: `the configuration`. */
   readonly subject: string;
   readonly problems: Problem[];
+  readonly warnings: string[];
 }
 
-/** All values of a document; problems of the document itself are included. */
+/** All values of a document; problems and warnings of the document itself are included. */
 export function readDocument(
   document: TomlDocument,
   keys: SectionKeys,
   options: ReadSectionOptions,
 ): Map<string, ReadValue> {
   options.problems.push(...document.problems);
+  options.warnings.push(...document.warnings.map(formatProblem));
   const values = new Map<string, ReadValue>();
   if (document.structureKnown) readTable(document.root, keys, "", options, values);
   return values;

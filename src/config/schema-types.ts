@@ -107,7 +107,7 @@ export interface Following<T> {
   /** Full path of a key of the same kind. */
   readonly path: string;
   readonly otherwise: T;
-  when(context: DefaultContext): boolean;
+  readonly when: (context: DefaultContext) => boolean;
 }
 
 /** A key that takes the value of another one of its kind, while `when` holds. */

@@ -6,6 +6,7 @@
  * the type `Config` follow. A rule between keys goes to `rules.ts`, an `OTEL_*`
  * variable to `otel-environment.ts`.
  */
+import { list, map } from "./collection-kinds.ts";
 import { followingOtlpKeys, tracingOtlpKeys } from "./otlp-keys.ts";
 import { defaultDataDirectory } from "./paths.ts";
 import {
@@ -18,20 +19,7 @@ import {
   type ObjectOf,
   type SectionKeys,
 } from "./schema-types.ts";
-import {
-  address,
-  boolean,
-  choice,
-  decimal,
-  duration,
-  endpoint,
-  integer,
-  list,
-  map,
-  path,
-  size,
-  text,
-} from "./value-kinds.ts";
+import { address, boolean, choice, decimal, duration, endpoint, integer, path, size, text } from "./value-kinds.ts";
 
 const MEBIBYTE = 1024 ** 2;
 

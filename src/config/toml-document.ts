@@ -4,6 +4,10 @@
  * Used for the node's configuration and for VM files. It knows nothing of which
  * keys exist; `read-section.ts` does. After a syntax error the offending line is
  * left out and the rest is read too, so that one run reports as much as possible.
+ *
+ * One thing is looser than TOML: a `[table]` may appear again. Its keys are added
+ * to it, later ones win, and a warning says so: snippets of a guide can be pasted
+ * one below the other. A key twice within one of them is an error.
  */
 import { ParseError, parseTOML, type AST } from "toml-eslint-parser";
 import { shorten, type Problem } from "./problem.ts";
@@ -44,57 +48,109 @@ export interface TomlDocument {
   readonly file: string;
   readonly root: TomlTable;
   readonly problems: readonly Problem[];
+  /** Tables that appear again. */
+  readonly warnings: readonly Problem[];
   /** False when what remains after syntax errors may have lost its meaning: then report nothing about keys. */
   readonly structureKnown: boolean;
 }
 
-const MAXIMUM_SYNTAX_ERRORS = 20;
+/** How often a text is parsed anew after a mistake; a long one less often, as each time costs. */
+const MAXIMUM_PARSES = 30;
+const MAXIMUM_PARSES_OF_LONG_TEXT = 5;
+const LONG_TEXT_LENGTH = 64 * 1024;
 const MAXIMUM_DEPTH = 16;
 
 /** Never throws for what the text holds. `file` is its name in problems. */
 export function parseTomlDocument(file: string, source: string): TomlDocument {
-  const problems: Problem[] = [];
-  let text = source.startsWith("\uFEFF") ? source.slice(1) : source;
-  let structureKnown = true;
-  while (problems.length < MAXIMUM_SYNTAX_ERRORS) {
+  const text = source.startsWith("\uFEFF") ? source.slice(1) : source;
+  const reader = new DocumentReader(
+    file,
+    text.length > LONG_TEXT_LENGTH ? MAXIMUM_PARSES_OF_LONG_TEXT : MAXIMUM_PARSES,
+  );
+  reader.read(text);
+  return {
+    file,
+    root: reader.root,
+    problems: reader.problems,
+    warnings: reader.warnings,
+    structureKnown: reader.structureKnown,
+  };
+}
+
+class DocumentReader {
+  readonly root = emptyTable({ line: 1, column: 1 });
+  readonly problems: Problem[] = [];
+  readonly warnings: Problem[] = [];
+  structureKnown = true;
+  readonly #file: string;
+  #parsesLeft: number;
+
+  constructor(file: string, maximumParses: number) {
+    this.#file = file;
+    this.#parsesLeft = maximumParses;
+  }
+
+  read(text: string): void {
+    const program = this.#parse(text);
+    if (program !== undefined) new TreeBuilder(this.#file, text, this.problems).build(program, this.root);
+  }
+
+  #parse(text: string): AST.TOMLProgram | undefined {
+    if (this.#parsesLeft-- <= 0) return this.#giveUp("there are too many mistakes to go on reading");
     try {
-      const program = parseTOML(text, { tomlVersion: "1.0" });
-      return { file, root: new TreeBuilder(file, text, problems).build(program), problems, structureKnown };
+      return parseTOML(text, { tomlVersion: "1.0" });
     } catch (error) {
-      const { problem, line } = syntaxProblem(file, text, error);
-      problems.push(problem);
-      const lines = text.split("\n");
-      const offending = lines[line - 1];
-      // Without progress, or after a lost table header, what follows would only be noise.
-      if (offending === undefined || offending.trim() === "" || !(error instanceof ParseError)) break;
-      if (/^\s*\[|"""|'''/.test(offending) || /Unterminated (array|inline)/.test(error.message)) structureKnown = false;
-      lines[line - 1] = "";
-      text = lines.join("\n");
+      // The parser recurses and spreads: absurd nesting or a huge string ends in a RangeError.
+      if (!(error instanceof ParseError)) return this.#giveUp("a value is nested too deeply or far too long");
+      return this.#recover(text.split("\n"), error);
     }
   }
-  return { file, root: emptyTable({ line: 1, column: 1 }), problems, structureKnown: false };
-}
 
-function syntaxProblem(file: string, text: string, error: unknown): { problem: Problem; line: number } {
-  if (!(error instanceof ParseError)) {
-    // The parser recurses and spreads: absurd nesting or a huge string ends in a RangeError.
-    const message = "a value is nested too deeply or far too long";
-    return { problem: { place: { kind: "file", file, line: 1, column: 1 }, message }, line: 0 };
+  /** Leaves the offending line out, or goes on in a repeated table. */
+  #recover(lines: string[], error: ParseError): undefined {
+    const offending = lines[error.lineNumber - 1] ?? "";
+    const before = lines.slice(0, error.lineNumber - 1);
+    if (isRepetition(error) && /^\s*\[(?!\[)/.test(offending)) {
+      this.warnings.push({
+        ...this.#problemAt(error, offending),
+        message: "this table appears again; of keys that are set twice, the last counts",
+      });
+      this.read(before.join("\n"));
+      this.read([...before.map(() => ""), ...lines.slice(error.lineNumber - 1)].join("\n"));
+      return undefined;
+    }
+    this.problems.push(this.#problemAt(error, offending));
+    // Without progress, or after a lost table header, what follows would only be noise.
+    if (/^\s*(\[|$)|"""|'''/.test(offending) || /Unterminated (array|inline)/.test(error.message))
+      this.structureKnown = false;
+    if (offending.trim() !== "") this.read([...before, "", ...lines.slice(error.lineNumber)].join("\n"));
+    return undefined;
   }
-  const line = text.split("\n")[error.lineNumber - 1] ?? "";
-  const shown = visibleParts(line);
-  const problem: Problem = {
-    place: { kind: "file", file, line: error.lineNumber, column: error.column + 1 },
-    message: `not TOML: ${describeSyntaxError(error.message)}`,
-    ...(shown === "" ? {} : { text: `\`${shown}\`` }),
-  };
-  return { problem, line: error.lineNumber };
+
+  #giveUp(message: string): undefined {
+    this.problems.push({ place: { kind: "file", file: this.#file, line: 1, column: 1 }, message });
+    this.structureKnown = false;
+    return undefined;
+  }
+
+  #problemAt(error: ParseError, line: string): Problem {
+    const shown = visibleParts(line);
+    return {
+      place: { kind: "file", file: this.#file, line: error.lineNumber, column: error.column + 1 },
+      message: `not TOML: ${describeSyntaxError(error)}`,
+      ...(shown === "" ? {} : { text: `\`${shown}\`` }),
+    };
+  }
 }
 
-function describeSyntaxError(message: string): string {
-  if (message.startsWith("Unspecified values")) return "a value is missing";
-  if (message.startsWith("Defining a key multiple times")) return "this key or table is already defined";
-  return message.charAt(0).toLowerCase() + message.slice(1);
+function isRepetition(error: ParseError): boolean {
+  return error.message.startsWith("Defining a key multiple times");
+}
+
+function describeSyntaxError(error: ParseError): string {
+  if (error.message.startsWith("Unspecified values")) return "a value is missing";
+  if (isRepetition(error)) return "this key or table is already defined";
+  return error.message.charAt(0).toLowerCase() + error.message.slice(1);
 }
 
 /** A line may hold a secret after its `=`: only what comes before it is shown. */
@@ -119,8 +175,8 @@ class TreeBuilder {
     this.#problems = problems;
   }
 
-  build(program: AST.TOMLProgram): TomlTable {
-    const root = emptyTable({ line: 1, column: 1 });
+  /** Adds what the program holds to `root`. */
+  build(program: AST.TOMLProgram, root: TomlTable): void {
     for (const item of program.body[0].body) {
       if (item.type === "TOMLKeyValue") {
         this.#addKeyValue(root, item, 0);
@@ -130,7 +186,6 @@ class TreeBuilder {
       if (table === undefined) continue;
       for (const keyValue of item.body) this.#addKeyValue(table, keyValue, item.key.keys.length);
     }
-    return root;
   }
 
   /** The table that a `[a.b]` or `[[a.b]]` header opens. */
