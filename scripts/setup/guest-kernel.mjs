@@ -92,6 +92,6 @@ function decompress(payload, { busybox, pinnedNode }) {
  */
 function pipeThrough([command, ...args], input) {
   const result = spawnSync(command, args, { input, maxBuffer: MAX_KERNEL_BYTES });
-  if (result.status !== 0) throw new SetupError(`${command} could not decompress the kernel: ${result.stderr}`);
+  if (result.status !== 0) throw new SetupError(`${command} could not decompress the kernel: ${String(result.stderr)}`);
   return result.stdout;
 }

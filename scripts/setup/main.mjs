@@ -96,7 +96,9 @@ function runLocked(report) {
   try {
     for (const file of lockFiles) mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
-    report.fail(`the checkout and ${cacheDir} must be writable: ${error instanceof Error ? error.message : error}`);
+    report.fail(
+      `the checkout and ${cacheDir} must be writable: ${error instanceof Error ? error.message : String(error)}`,
+    );
     return 2;
   }
   const again = [process.execPath, fileURLToPath(import.meta.url)];

@@ -171,7 +171,7 @@ function killGroup(child: ChildProcess): void {
 /** What set-up must not change: the boot folder, the services, the installed packages. */
 function describeMachine(): Record<string, string[]> {
   const folders = ["/boot", "/etc/systemd/system", "/lib/systemd/system", "/etc/init.d", "/etc/apt"];
-  const runlevels = [..."0123456S"].map((level) => `/etc/rc${level}.d`);
+  const runlevels = ["0", "1", "2", "3", "4", "5", "6", "S"].map((level) => `/etc/rc${level}.d`);
   return {
     files: [...folders, ...runlevels].flatMap(listFolder),
     packages: statePackages(),
