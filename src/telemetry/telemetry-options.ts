@@ -3,6 +3,7 @@
  * parameters. The daemon maps its Config to this; nothing below reads the
  * environment or a file on its own.
  */
+import type { Clock } from "#model/clock.ts";
 import type { Secret } from "#model/secret.ts";
 import type { SpanAttributeValue } from "#model/recorded-span.ts";
 import type { LogLevel } from "./port.ts";
@@ -92,8 +93,8 @@ export interface TelemetryOptions {
   readonly logging: LoggingOptions;
   /** Takes a finished line with its newline; default stderr. */
   readonly writeLog?: (line: string) => void;
-  /** Unix time in ms with fractions; default the machine's clock. */
-  readonly now?: () => number;
+  /** Default the machine's (system-clock.ts). */
+  readonly clock?: Clock;
   /**
    * Makes this the process's OpenTelemetry SDK, so that third-party
    * instrumentation comes out of the same pipeline. Once per process; default false.

@@ -25,7 +25,7 @@ export function plainAttributes(pairs: readonly KeyValue[]): Record<string, Plai
   return Object.fromEntries(pairs.map(({ key, value }) => [key, plainValue(value)]));
 }
 
-function plainValue(any: AnyValue | undefined): PlainValue {
+export function plainValue(any: AnyValue | undefined): PlainValue {
   switch (any?.value.case) {
     case "stringValue":
     case "boolValue":

@@ -4,7 +4,7 @@ import type { ExportMetricsServiceRequest } from "#gen/otlp/opentelemetry/proto/
 import type { ExportTraceServiceRequest } from "#gen/otlp/opentelemetry/proto/collector/trace/v1/trace_service_pb.ts";
 import type { Metric } from "#gen/otlp/opentelemetry/proto/metrics/v1/metrics_pb.ts";
 import type { Span } from "#gen/otlp/opentelemetry/proto/trace/v1/trace_pb.ts";
-import { hasNoRecordedValue, plainAttributes, seriesKey, type PlainValue } from "./otlp-checks.ts";
+import { hasNoRecordedValue, plainAttributes, plainValue, seriesKey, type PlainValue } from "./otlp-checks.ts";
 
 export interface ReceivedSpan {
   readonly traceId: string;
@@ -101,10 +101,7 @@ export function collectLogs(request: ExportLogsServiceRequest): ReceivedLog[] {
   return request.resourceLogs.flatMap((group) =>
     group.scopeLogs.flatMap(({ logRecords }) =>
       logRecords.map((record) => ({
-        body:
-          record.body === undefined
-            ? undefined
-            : plainAttributes([{ key: "body", value: record.body } as never])["body"],
+        body: plainValue(record.body),
         severityText: record.severityText,
         eventName: record.eventName,
         traceId: hex(record.traceId),

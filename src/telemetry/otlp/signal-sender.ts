@@ -6,7 +6,7 @@
  *   starting ─→ ok ⇄ failing
  *       └────────┴──────┴─→ unsupported ─(ten minutes)─→ tries again
  */
-import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "#model/clock.ts";
 import type { Destination, OtlpSignal } from "./destination.ts";
 import type { EncodedRequest } from "./encoded-request.ts";
 import type { ExporterSignals } from "./exporter-signals.ts";
@@ -42,8 +42,7 @@ export const defaultSenderTiming: SignalSenderTiming = {
 export interface SignalSenderOptions {
   readonly transport: Transport;
   readonly signals: ExporterSignals;
-  /** Monotonic, in ms. */
-  readonly monotonicMs: () => number;
+  readonly clock: Clock;
   readonly random: () => number;
   /** Runs the transport's calls where no span is made. */
   readonly untraced: <T>(fn: () => T) => T;
@@ -57,16 +56,19 @@ export function createTransport(destination: Destination, signal: OtlpSignal, us
 }
 
 export function createSignalSender(options: SignalSenderOptions): SignalSender {
-  const { transport, signals, monotonicMs } = options;
+  const { transport, signals, clock } = options;
   const timing = options.timing ?? defaultSenderTiming;
   const aborted = new AbortController();
   let suspendedUntilMs = Number.NEGATIVE_INFINITY;
 
   async function attemptUntilSettled(request: EncodedRequest, giveUpAtMs: number): Promise<Delivery> {
     for (let attempt = 1; ; attempt++) {
-      const startedMs = monotonicMs();
+      const startedMs = clock.monotonicMs();
       const outcome = await options.untraced(() => transport.send(request.bytes, aborted.signal));
-      signals.attempted((monotonicMs() - startedMs) / 1_000, "errorType" in outcome ? outcome.errorType : undefined);
+      signals.attempted(
+        (clock.monotonicMs() - startedMs) / 1_000,
+        "errorType" in outcome ? outcome.errorType : undefined,
+      );
       switch (outcome.kind) {
         case "accepted":
           signals.state("ok");
@@ -82,7 +84,7 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
           return "delivered";
         }
         case "unsupported":
-          suspendedUntilMs = monotonicMs() + timing.unsupportedRetryMs;
+          suspendedUntilMs = clock.monotonicMs() + timing.unsupportedRetryMs;
           signals.state("unsupported", outcome.reason, outcome.errorType);
           return "unsupported";
         case "refused":
@@ -92,7 +94,7 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
         case "retry": {
           if (!aborted.signal.aborted) signals.state("failing", outcome.reason, outcome.errorType);
           const waitMs = backoffMs(attempt, timing.backoff, options.random, outcome.afterMs);
-          const mayWait = monotonicMs() + waitMs < giveUpAtMs && (await waited(waitMs));
+          const mayWait = clock.monotonicMs() + waitMs < giveUpAtMs && (await waited(waitMs));
           if (mayWait) continue;
           signals.exported(request.items, outcome.errorType);
           return "failed";
@@ -103,7 +105,7 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
 
   async function waited(waitMs: number): Promise<boolean> {
     try {
-      await delay(waitMs, undefined, { signal: aborted.signal, ref: false });
+      await clock.delay(waitMs, aborted.signal);
       return true;
     } catch {
       return false;
@@ -111,11 +113,11 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
   }
 
   return {
-    accepts: () => monotonicMs() >= suspendedUntilMs,
+    accepts: () => clock.monotonicMs() >= suspendedUntilMs,
     async deliver(request, retryForMs) {
       signals.inflight(request.items);
       try {
-        return await attemptUntilSettled(request, monotonicMs() + retryForMs);
+        return await attemptUntilSettled(request, clock.monotonicMs() + retryForMs);
       } finally {
         signals.inflight(-request.items);
       }

@@ -1,0 +1,23 @@
+/**
+ * A self-signed certificate for `localhost` and 127.0.0.1, for tests of TLS on the
+ * loopback. Its key is public: it protects nothing. Valid for a hundred years.
+ */
+export const loopbackCertificate = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUbs4CT2kGpicZJSGw5+crCCL7HYAwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjIxMjU1NFoYDzIxMjYxMDI5
+MjEyNTU0WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARJ3lfj6vH7bFNPOvVRSqdK6IHAUoqNUMgc90bCBp96Fc1J+WyS2qzN
+/xcDg36ODdmWzMtvfMdPHu+hO0b0oLROo28wbTAdBgNVHQ4EFgQUSUIGj9iJQ7et
+x0F5pqbU31n8MUkwHwYDVR0jBBgwFoAUSUIGj9iJQ7etx0F5pqbU31n8MUkwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgSiTNPn5wJ3eE28vROKmaCFQYNZOiJmDOKsafaLEYJy8CIQDs
+zEQ7W9RfPHUaqTyo9JctnS7deWFzXp/cXiAhtFVGVw==
+-----END CERTIFICATE-----
+`;
+
+export const loopbackKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0INVZ1FLoH/ROMUO
+llfE4DJIk/FJouRGpoljoI72g2+hRANCAARJ3lfj6vH7bFNPOvVRSqdK6IHAUoqN
+UMgc90bCBp96Fc1J+WyS2qzN/xcDg36ODdmWzMtvfMdPHu+hO0b0oLRO
+-----END PRIVATE KEY-----
+`;
