@@ -1,0 +1,31 @@
+/**
+ * `npm run bench [name …]`: the budgets, measured. Exits 1 when one is certainly missed.
+ * Nothing else should run on the machine; the load is printed before and after.
+ */
+import { benchApiThroughput } from "./api-throughput.ts";
+import { benchRecordCell } from "./record-cell.ts";
+import { describeMachine, report, type BenchmarkRow } from "./report.ts";
+import { benchStartLatency } from "./start-latency.ts";
+import { benchVmList } from "./vm-list.ts";
+
+const benchmarks: Readonly<Record<string, () => Promise<BenchmarkRow[]> | BenchmarkRow[]>> = {
+  "start-latency": benchStartLatency,
+  "api-throughput": benchApiThroughput,
+  "record-cell": benchRecordCell,
+  "vm-list": benchVmList,
+};
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+print(describeMachine());
+let kept = true;
+for (const name of names) {
+  const benchmark = benchmarks[name];
+  if (benchmark === undefined) {
+    print(`there is no benchmark ${name}: ${Object.keys(benchmarks).join(", ")}`);
+    process.exit(2);
+  }
+  kept = report(await benchmark(), print) && kept;
+}
+print(`afterwards: ${describeMachine()}`);
+process.exitCode = kept ? 0 : 1;
