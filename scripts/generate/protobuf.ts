@@ -6,6 +6,7 @@
  *   proto/blixard/v1/vm.proto              -> #gen/api/blixard/v1/vm_pb.ts
  *   proto/blixard/store/v1/records.proto   -> #gen/store/blixard/store/v1/records_pb.ts
  *   proto/etcd/…                           -> #gen/etcd/etcd/…_pb.ts
+ *   proto/grpc/…                           -> #gen/grpc/grpc/…_pb.ts
  *   proto/opentelemetry/proto/…            -> #gen/otlp/opentelemetry/proto/…_pb.ts
  *
  * A room may import the types of another one only if `imports` below says so.
@@ -29,6 +30,7 @@ const rooms: readonly ProtobufRoom[] = [
   { name: "api", source: "proto/blixard/v1", imports: [] },
   { name: "store", source: "proto/blixard/store/v1", imports: ["./blixard/v1/**/*_pb.js:api"] },
   { name: "etcd", source: "proto/etcd", imports: [] },
+  { name: "grpc", source: "proto/grpc", imports: [] },
   { name: "otlp", source: "proto/opentelemetry", imports: [] },
 ];
 

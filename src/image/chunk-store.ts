@@ -115,6 +115,6 @@ async function blocksOf(path: string): Promise<number> {
 
 function corrupt(message: string): BlixardError {
   return new BlixardError("IMAGE_CORRUPT", message, {
-    hint: "Import the same files again, under any name: chunks that are broken or missing are replaced.",
+    hint: "Import the same files again: chunks that are broken or missing are replaced.",
   });
 }

@@ -61,26 +61,25 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const UNUSABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EIO"]);
+
 /** A system error of the file system as ours; others unchanged. */
 export function toStorageError(error: unknown): BlixardError {
-  switch (systemCodeOf(error)) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return new BlixardError("DISK_FULL", "the disk with the data directory is full", {
-        cause: error,
-        hint: "Make room: delete images or VMs that are no longer needed, or enlarge the disk.",
-      });
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-    case "EIO":
-      return new BlixardError("DATA_DIRECTORY_UNUSABLE", "the data directory cannot be used", {
-        cause: error,
-        hint: "Check the disk, and that the node's user owns the data directory.",
-      });
-    default:
-      return toBlixardError(error);
+  const code = systemCodeOf(error) ?? "";
+  if (FULL.has(code)) {
+    return new BlixardError("DISK_FULL", "the disk with the data directory is full", {
+      cause: error,
+      hint: "Make room: delete images or VMs that are no longer needed, or enlarge the disk.",
+    });
   }
+  if (UNUSABLE.has(code)) {
+    return new BlixardError("DATA_DIRECTORY_UNUSABLE", "the data directory cannot be used", {
+      cause: error,
+      hint: "Check the disk, and that the node's user owns the data directory.",
+    });
+  }
+  return toBlixardError(error);
 }
 
 export function systemCodeOf(error: unknown): string | undefined {

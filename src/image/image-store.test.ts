@@ -10,7 +10,6 @@ import type { ImageManifest } from "#model/image.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "#test/support/memory-telemetry.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import type { OpenFile } from "./durable-file.ts";
-import { parseImageHeader } from "./image-header.ts";
 import { createImageStore, type ImageStore } from "./image-store.ts";
 import { CHUNK_SIZE_BYTES } from "./manifest.ts";
 
@@ -72,11 +71,11 @@ async function importImage(fixture: Fixture, content: Content): Promise<ImageMan
     const data = content[role];
     return data === undefined ? [] : [{ role, data }];
   });
-  const header = parseImageHeader({
+  const header = {
     name: content.name ?? "demo",
     files: files.map(({ role, data }) => ({ role, sizeBytes: data.length })),
     operationId: "op-1",
-  });
+  };
   const data = inPieces(Buffer.concat(files.map((file) => file.data)));
   using imported = await fixture.images.import(header, data, never);
   fixture.manifests.push(imported.manifest);
@@ -212,8 +211,7 @@ test("a whole file that was cut off is made again", async (context) => {
 test("a stream that is shorter or longer than announced, or no kernel, leaves nothing behind", async (context) => {
   const fixture = await start(context);
   const kernel = kernelOf(2 * CHUNK_SIZE_BYTES);
-  const header = (sizeBytes: number) =>
-    parseImageHeader({ name: "demo", files: [{ role: "kernel", sizeBytes }], operationId: "op-1" });
+  const header = (sizeBytes: number) => ({ name: "demo", files: [{ role: "kernel", sizeBytes }], operationId: "op-1" });
   for (const [sizeBytes, data] of [
     [kernel.length + 1, kernel],
     [kernel.length - 1, kernel],
@@ -258,11 +256,11 @@ test("a caller that goes away in the middle gets CANCELLED, also while no bytes 
     abort.abort();
     await new Promise(() => undefined);
   }
-  const header = parseImageHeader({
+  const header = {
     name: "demo",
     files: [{ role: "kernel", sizeBytes: 2 * CHUNK_SIZE_BYTES }],
     operationId: "op",
-  });
+  };
   await assert.rejects(fixture.images.import(header, stalls(), abort.signal), fails("CANCELLED"));
   await waitFor(async () => (await listFiles(fixture.directory)).length === 0, "nothing is left");
 });
@@ -291,11 +289,11 @@ test("an import in progress keeps its chunks, even those that nobody else needs 
   const fixture = await start(context);
   const kernel = kernelOf(2 * CHUNK_SIZE_BYTES);
   const old = await importImage(fixture, { name: "old", kernel });
-  const header = parseImageHeader({
+  const header = {
     name: "new",
     files: [{ role: "kernel", sizeBytes: kernel.length }],
     operationId: "op",
-  });
+  };
   const imported = await fixture.images.import(header, inPieces(kernel), never);
   fixture.manifests.splice(0);
   await fixture.images.remove(old);
@@ -323,11 +321,11 @@ test("nothing is removed while the store cannot say what it holds", async (conte
 test("more imports at a time than the node bears are refused, and the others go on", async (context) => {
   const fixture = await start(context, { maximumImports: 1 });
   const kernel = kernelOf(4096);
-  const header = parseImageHeader({
+  const header = {
     name: "one",
     files: [{ role: "kernel", sizeBytes: kernel.length }],
     operationId: "op",
-  });
+  };
   const gate = Promise.withResolvers<void>();
   async function* slow(): AsyncGenerator<Uint8Array> {
     await gate.promise;

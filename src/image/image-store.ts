@@ -23,7 +23,7 @@ import { createChunkStore } from "./chunk-store.ts";
 import { createDurableFiles, toStorageError, type OpenFile } from "./durable-file.ts";
 import { createFileStore } from "./file-store.ts";
 import { createGarbageCollector } from "./garbage-collector.ts";
-import type { ImageHeader } from "./image-header.ts";
+import { parseImageHeader, type ImageHeader, type ImageHeaderInput } from "./image-header.ts";
 import { createImageReceiver } from "./image-receiver.ts";
 import { digestOfImage } from "./manifest.ts";
 import { createSharedWork } from "./shared-work.ts";
@@ -36,9 +36,10 @@ export interface ImageStore {
    * Keeps an image's bytes: the files follow each other in the order of the header. What it
    * brought is safe from collection until the result is disposed of: do that when the
    * manifest is in the store, or will not be.
-   * @throws BlixardError IMAGE_INVALID, DISK_FULL, TOO_MANY_REQUESTS, CANCELLED; nothing is kept then
+   * @throws BlixardError INVALID_ARGUMENT (the header), IMAGE_INVALID (the bytes), DISK_FULL, TOO_MANY_REQUESTS,
+   * CANCELLED; nothing is kept then
    */
-  import(header: ImageHeader, data: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<ImportedImage>;
+  import(header: ImageHeaderInput, data: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<ImportedImage>;
   /**
    * The image as whole files on this node; callers at the same time share the work.
    * @throws BlixardError IMAGE_CORRUPT naming the chunk, DISK_FULL; the reason of `signal`
@@ -183,7 +184,8 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
       usage = observeStorage(telemetry.metrics, { chunks, files });
     },
 
-    async import(header, data, signal) {
+    async import(input, data, signal) {
+      const header = parseImageHeader(input);
       const hold = await collector.hold();
       try {
         const attributes = { "blixard.image.name": header.name, "blixard.operation.id": header.operationId };

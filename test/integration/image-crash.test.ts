@@ -7,7 +7,6 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
-import { parseImageHeader } from "#image/image-header.ts";
 import { createImageStore } from "#image/image-store.ts";
 import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
 
@@ -17,8 +16,7 @@ const MAXIMUM_DELAY_MS = 120;
 /** Imports one random image after the other, and says when it began. */
 const importForEver = `
   import { randomBytes } from "node:crypto";
-  import { parseImageHeader } from "#image/image-header.ts";
-  import { createImageStore } from "#image/image-store.ts";
+    import { createImageStore } from "#image/image-store.ts";
   import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
   const images = createImageStore({
     directory: process.argv[1], listManifests: async () => [], telemetry: createMemoryTelemetry(), now: Date.now,
@@ -27,7 +25,7 @@ const importForEver = `
   process.stdout.write("started\\n");
   for (;;) {
     const disk = randomBytes(9_000_000);
-    const header = parseImageHeader({ name: "demo", files: [{ role: "disk", sizeBytes: disk.length }], operationId: "op" });
+    const header = { name: "demo", files: [{ role: "disk", sizeBytes: disk.length }], operationId: "op" };
     const imported = await images.import(header, (async function* () { yield disk; })(), new AbortController().signal);
     await images.materialize(imported.manifest, new AbortController().signal);
   }
@@ -56,11 +54,11 @@ test("kill -9 at random moments of imports leaves only whole chunks and whole fi
   });
   await images.start();
   const disk = Buffer.alloc(5_000_000, "still usable ");
-  const header = parseImageHeader({
+  const header = {
     name: "demo",
     files: [{ role: "disk", sizeBytes: disk.length }],
     operationId: "op",
-  });
+  };
   const never = new AbortController().signal;
   const imported = await images.import(header, oneOf(disk), never);
   const image = await images.materialize(imported.manifest, never);

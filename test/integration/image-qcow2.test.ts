@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { promisify } from "node:util";
-import { parseImageHeader } from "#image/image-header.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { MaterializedImage } from "#model/image.ts";
@@ -38,11 +37,11 @@ async function qemuImg(...args: string[]): Promise<void> {
 
 async function importDisk(file: string): Promise<MaterializedImage> {
   const data = await readFile(join(directory, file));
-  const header = parseImageHeader({
+  const header = {
     name: "disk",
     files: [{ role: "disk", sizeBytes: data.length }],
     operationId: "op",
-  });
+  };
   using imported = await images.import(
     header,
     (async function* () {
