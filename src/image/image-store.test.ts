@@ -219,7 +219,7 @@ test("a stream that is shorter or longer than announced, or no kernel, leaves no
   ] as const) {
     await assert.rejects(fixture.images.import(header(sizeBytes), inPieces(data), never), fails("IMAGE_INVALID"));
   }
-  await waitFor(async () => (await listFiles(fixture.directory)).length === 0, "nothing is left");
+  await waitFor("nothing is left", async () => (await listFiles(fixture.directory)).length === 0);
   const failures = fixture.telemetry
     .series(imageImportDuration)
     .find((series) => series.attributes["error.type"] === "IMAGE_INVALID");
@@ -245,7 +245,7 @@ test("a full disk is DISK_FULL with what to do, and the space is given back", as
     assert.match(error.hint ?? "", /room/);
     return true;
   });
-  await waitFor(async () => (await listFiles(fixture.directory)).length === 0, "the space is free again");
+  await waitFor("the space is free again", async () => (await listFiles(fixture.directory)).length === 0);
 });
 
 test("a caller that goes away in the middle gets CANCELLED, also while no bytes come", async (context) => {
@@ -262,7 +262,7 @@ test("a caller that goes away in the middle gets CANCELLED, also while no bytes 
     operationId: "op",
   };
   await assert.rejects(fixture.images.import(header, stalls(), abort.signal), fails("CANCELLED"));
-  await waitFor(async () => (await listFiles(fixture.directory)).length === 0, "nothing is left");
+  await waitFor("nothing is left", async () => (await listFiles(fixture.directory)).length === 0);
 });
 
 test("removing an image keeps what another one shares with it", async (context) => {
