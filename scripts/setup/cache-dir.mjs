@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 /**
- * The place of everything that is downloaded. The convention the daemon relies on: tools at
- * `<cache>/root/usr/{bin,sbin}` and `<cache>/root/bin`, the guest kernel at `<cache>/kernel`.
+ * The place of everything that is downloaded. The convention the daemon relies on: unpacked
+ * packages in the folder `root`, the guest kernel in the folder `kernel`.
  * @param {Record<string, string | undefined>} env
  */
 export function findCacheDir(env) {
