@@ -133,6 +133,8 @@ export interface VmAssignment {
   readonly origin: TraceContext | undefined;
   readonly operationId: string;
   readonly operationKind: VmOperationKind;
+  /** When the operation was accepted. */
+  readonly operationTimeMs: number;
   readonly imageDigest: string;
 }
 

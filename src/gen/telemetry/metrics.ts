@@ -1841,6 +1841,27 @@ export const vmDiskOperations = {
   seriesLimit: 250000
 } as const;
 
+/** Time since the VM last answered for its usage; a hung VM's grows, its last values stay. */
+export const vmUsageAge = {
+  name: "blixard.vm.usage.age",
+  prometheusName: "blixard_vm_usage_age_seconds",
+  instrument: "gauge",
+  unit: "s",
+  valueType: "double",
+  brief: "Time since the VM last answered for its usage; a hung VM's grows, its last values stay.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "required"
+    }
+  },
+  seriesLimit: 250000
+} as const;
+
 /** Duration of database client operations. */
 export const dbClientOperationDuration = {
   name: "db.client.operation.duration",
