@@ -18,6 +18,7 @@ export type Compare =
   /** The key was last changed at exactly this revision; 0n: it does not exist. */
   | { readonly kind: "modRevision"; readonly key: string; readonly equals: bigint }
   | { readonly kind: "createRevision"; readonly key: string; readonly equals: bigint }
+  | { readonly kind: "exists"; readonly key: string }
   /** No key starts with this prefix. */
   | { readonly kind: "prefixEmpty"; readonly prefix: string };
 
@@ -79,7 +80,15 @@ export interface CallOptions {
 export interface KeyValueStore {
   get(key: string, options?: CallOptions): Promise<KeyValue | undefined>;
   /** All keys with the prefix, ascending, read in pages at one revision. */
-  range(prefix: string, options?: CallOptions & { readonly limit?: number; readonly startAfter?: string }): Promise<RangeResult>;
+  range(
+    prefix: string,
+    options?: CallOptions & { readonly limit?: number; readonly startAfter?: string },
+  ): Promise<RangeResult>;
+  /**
+   * The same one page after the other, all at one revision: for prefixes with more than fits in memory twice.
+   * @throws BlixardError STORE_COMPACTED when reading took so long that the revision is gone: begin again
+   */
+  pages(prefix: string, options?: CallOptions): AsyncIterable<RangeResult>;
   /**
    * At most 128 operations and 1.5 MiB. Never retried blindly.
    * @throws BlixardError STORE_OUTCOME_UNKNOWN when the transaction may or may not have happened;
@@ -92,6 +101,8 @@ export interface KeyValueStore {
    */
   watch(prefix: string, fromRevision: bigint, signal: AbortSignal): AsyncIterable<WatchBatch>;
   grantLease(ttlMs: number, options?: CallOptions): Promise<Lease>;
+  /** Ends a lease whose holder is gone, and its keys with it; a lease that is no more is success. */
+  revokeLease(leaseId: string, options?: CallOptions): Promise<void>;
   close(): Promise<void>;
 }
 
