@@ -47,7 +47,9 @@ export interface ExitStatus {
 export interface ChildHandle {
   readonly pid: number;
   readonly identity: ProcessIdentity;
-  /** Never rejects; resolves when the process is gone and its output has been read. */
+  /** Never rejects; resolves as soon as the process is gone, perhaps before its last output was read. */
+  readonly ended: Promise<ExitStatus>;
+  /** The same when its output has been read too, or half a second after its end. */
   readonly exited: Promise<ExitStatus>;
   readonly stdin: Writable | undefined;
   readonly stdout: Readable | undefined;
@@ -141,22 +143,19 @@ function toHandle(
 ): ChildHandle | undefined {
   const tail = options.stderr === undefined || options.stderr === "tail";
   const stderrTail = keepTail(tail ? child.stderr : null);
-  const exited = new Promise<ExitStatus>((resolve) => {
-    child.once("exit", (code, signal) => {
-      const finish = (): void => resolve({ code: code ?? undefined, signal: signal ?? undefined });
-      // Its last words may still be in the pipes, but a grandchild may hold them open for ever.
-      const timer = setTimeout(finish, OUTPUT_WAIT_MS);
-      child.once("close", () => {
-        clearTimeout(timer);
-        finish();
-      });
-    });
+  const ended = new Promise<ExitStatus>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
   });
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   if (identity === undefined) return undefined;
   return {
     pid: identity.pid,
     identity,
-    exited,
+    ended,
+    exited: ended.then(async (status) => {
+      await waitBriefly(closed);
+      return status;
+    }),
     stdin: child.stdin ?? undefined,
     stdout: child.stdout ?? undefined,
     stderr: tail ? undefined : (child.stderr ?? undefined),
@@ -165,6 +164,17 @@ function toHandle(
     kill: (signal) => void child.kill(signal),
     unref: () => child.unref(),
   };
+}
+
+/** Its last words may still be in the pipes, but a grandchild may hold them open for ever. */
+function waitBriefly(closed: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, OUTPUT_WAIT_MS);
+    void closed.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** A `pipe` above descriptor 2 is a socket, though its declared type names one direction only. */
