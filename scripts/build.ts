@@ -10,27 +10,23 @@ const repositoryDir = join(import.meta.dirname, "..");
 /** Name of the bundle → its source. The guardian is a program of its own. */
 const ENTRIES = { main: "src/main.ts", guardian: "src/guardian/main.ts" };
 
-async function build(): Promise<void> {
+/** Writes the bundle into `outDir`, whole or not at all. */
+export async function buildBundle(outDir: string): Promise<void> {
   const startedAt = new Date();
-  const distDir = join(repositoryDir, "dist");
-  const partialDir = join(repositoryDir, "dist.partial");
+  const partialDir = `${outDir}.partial`;
   await rm(partialDir, { recursive: true, force: true });
-  await mkdir(partialDir);
-  const bundle = await rolldown({ cwd: repositoryDir, input: ENTRIES, platform: "node" });
-  try {
-    await bundle.write({
-      dir: partialDir,
-      format: "esm",
-      entryFileNames: "[name].js",
-      chunkFileNames: "chunks/[name]-[hash].js",
-    });
-  } finally {
-    await bundle.close();
-  }
+  await mkdir(partialDir, { recursive: true });
+  await using bundle = await rolldown({ cwd: repositoryDir, input: ENTRIES, platform: "node" });
+  await bundle.write({
+    dir: partialDir,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "chunks/[name]-[hash].js",
+  });
   // The launcher compares with this time: whatever changed while we built makes the bundle outdated.
   await utimes(join(partialDir, "main.js"), startedAt, startedAt);
-  await rm(distDir, { recursive: true, force: true });
-  await rename(partialDir, distDir);
+  await rm(outDir, { recursive: true, force: true });
+  await rename(partialDir, outDir);
 }
 
-await build();
+if (import.meta.main) await buildBundle(join(repositoryDir, "dist"));
