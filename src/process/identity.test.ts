@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -31,21 +32,23 @@ describe("the identity of a process", () => {
     assert.equal(isAlive({ ...own, bootId: "00000000-0000-0000-0000-000000000000" }), false);
   });
 
-  it("counts a zombie as dead", async () => {
-    // The shell's child ends, and the program that takes the shell's place never collects it.
+  it("counts a zombie as dead", async (test) => {
+    // The shell's child ends after the shell has become a program that never collects children.
     const parent = await spawnProcess({
       command: "/bin/sh",
-      args: ["-c", "sleep 0 & echo $!; exec sleep 600"],
+      args: ["-c", "cat <&3 >/dev/null & echo $!; exec sleep 600"],
       stdout: "pipe",
+      extra: ["pipe"],
     });
+    test.after(() => parent.kill("SIGKILL"));
     const [line] = (await once(parent.stdout ?? new PassThrough(), "data")) as [Buffer];
     const zombiePid = Number(line.toString());
+    await waitFor("the exec", async () => (await readFile(`/proc/${parent.pid}/comm`, "utf8")) === "sleep\n");
+    parent.extra[0]?.end();
     await waitFor("the zombie", () => readProcessStat(zombiePid)?.state === "Z");
     const zombie = readIdentity(zombiePid);
     assert.ok(zombie);
     assert.equal(isAlive(zombie), false);
-    parent.kill("SIGKILL");
-    await parent.exited;
   });
 
   it("comes back from a state file and refuses anything else", () => {

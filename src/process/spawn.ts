@@ -10,6 +10,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { BlixardError } from "#model/errors.ts";
 import { type ProcessIdentity, readIdentity } from "./identity.ts";
 
@@ -65,6 +66,7 @@ export interface ChildHandle {
 }
 
 const STDERR_TAIL_BYTES = 4096;
+// Its last words may still be in the pipes, but a grandchild may hold them open for ever.
 const OUTPUT_WAIT_MS = 500;
 
 /**
@@ -153,7 +155,9 @@ function toHandle(
     identity,
     ended,
     exited: ended.then(async (status) => {
-      await waitBriefly(closed);
+      const waiting = new AbortController();
+      await Promise.race([closed, delay(OUTPUT_WAIT_MS, undefined, { signal: waiting.signal }).catch(() => {})]);
+      waiting.abort();
       return status;
     }),
     stdin: child.stdin ?? undefined,
@@ -164,17 +168,6 @@ function toHandle(
     kill: (signal) => void child.kill(signal),
     unref: () => child.unref(),
   };
-}
-
-/** Its last words may still be in the pipes, but a grandchild may hold them open for ever. */
-function waitBriefly(closed: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, OUTPUT_WAIT_MS);
-    void closed.then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 /** A `pipe` above descriptor 2 is a socket, though its declared type names one direction only. */
