@@ -12,12 +12,16 @@ const doubleKeys: ReadonlySet<string> = new Set(
 export function writeAttributes(writer: ProtobufWriter, field: number, attributes: SpanAttributes): void {
   for (const key in attributes) {
     const value = attributes[key];
-    if (value === undefined) continue;
-    const keyValue = writer.begin(field);
-    writer.string(1, key);
-    writeAnyValue(writer, 2, value, doubleKeys.has(key));
-    writer.end(keyValue);
+    if (value !== undefined) writeAttribute(writer, field, key, value);
   }
+}
+
+/** One `KeyValue` as `field`. */
+export function writeAttribute(writer: ProtobufWriter, field: number, key: string, value: SpanAttributeValue): void {
+  const mark = writer.begin(field);
+  writer.string(1, key);
+  writeAnyValue(writer, 2, value, doubleKeys.has(key));
+  writer.end(mark);
 }
 
 /** `AnyValue` as `field`. Whole numbers are ints unless the registry says double. */

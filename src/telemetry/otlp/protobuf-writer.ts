@@ -93,6 +93,16 @@ export class ProtobufWriter {
     this.#length += 8;
   }
 
+  /** A signed integer below 2^53 in size as sfixed64, or an unsigned one as fixed64. */
+  integer64(field: number, value: number): void {
+    const high = Math.floor(value / 2 ** 32);
+    this.#reserve(MAXIMUM_VARINT_BYTES + 8);
+    this.#tag(field, 1);
+    this.#view.setUint32(this.#length, value - high * 2 ** 32, true);
+    this.#view.setInt32(this.#length + 4, high, true);
+    this.#length += 8;
+  }
+
   double(field: number, value: number): void {
     this.#reserve(MAXIMUM_VARINT_BYTES + 8);
     this.#tag(field, 1);
@@ -105,8 +115,9 @@ export class ProtobufWriter {
     this.#packed(field, values.length);
     for (let index = 0; index < values.length; index++) {
       const value = values[index] ?? 0;
-      this.#view.setUint32(this.#length, value >>> 0, true);
-      this.#view.setUint32(this.#length + 4, Math.floor(value / 2 ** 32), true);
+      const high = Math.floor(value / 2 ** 32);
+      this.#view.setUint32(this.#length, value - high * 2 ** 32, true);
+      this.#view.setUint32(this.#length + 4, high, true);
       this.#length += 8;
     }
   }

@@ -1,0 +1,224 @@
+// The engine's metrics at a receiver.
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { otelSdkExporterMetricDataPointExported, telemetryDestinationState } from "#gen/telemetry/metrics.ts";
+import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
+import { startOtlpReceiver, type OtlpReceiver, type ReceivedPoint } from "#test/support/otlp-receiver.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { createMetricsEngine, type MetricsEngine } from "../metrics/metrics-engine.ts";
+import { createSystemClock } from "../system-clock.ts";
+import { resolveDestination } from "./destination.ts";
+import { createExporterSignals } from "./exporter-signals.ts";
+import { createMetricsExporter, type MetricsExporter } from "./metrics-exporter.ts";
+import { createSignalSender, createTransport, type SignalSender } from "./signal-sender.ts";
+
+const name = { type: "string", requirement: "required" } as const;
+const base = { prometheusName: "", unit: "{thing}", brief: "Things.", attributes: { name } } as const;
+const counter = {
+  ...base,
+  name: "blixard.test.things",
+  instrument: "counter",
+  valueType: "int",
+  seriesLimit: 300_000,
+} as const;
+const gauge = { ...base, name: "blixard.test.level", instrument: "gauge" } as const;
+const histogram = {
+  ...base,
+  name: "blixard.test.duration",
+  instrument: "histogram",
+  unit: "s",
+  buckets: [0.1, 1],
+} as const;
+
+interface Setup {
+  readonly engine: MetricsEngine;
+  readonly exporter: MetricsExporter;
+  readonly sender: SignalSender;
+  readonly receiver: OtlpReceiver;
+  /** All points received for a series since the last call, oldest first. */
+  take(series: string): ReceivedPoint[];
+}
+
+async function start(t: TestContext, intervalMs = 60_000, unsupportedRetryMs = 60_000): Promise<Setup> {
+  const receiver = await startOtlpReceiver();
+  const clock = createSystemClock();
+  const engine = createMetricsEngine({ clock });
+  const destination = resolveDestination({ endpoint: receiver.grpcEndpoint }, "metrics");
+  const sender = createSignalSender({
+    transport: createTransport(destination, "metrics", "blixard/test"),
+    signals: createExporterSignals({
+      destination,
+      signal: "metrics",
+      metrics: engine,
+      stderrLogger: createMemoryTelemetry().logger,
+      now: () => clock.now(),
+    }),
+    clock,
+    random: Math.random,
+    untraced: (fn) => fn(),
+    timing: { backoff: { initialMs: 10, maximumMs: 20 }, unsupportedRetryMs },
+  });
+  const exporter = createMetricsExporter({
+    reader: engine.createReader(),
+    sender,
+    metrics: engine,
+    clock,
+    encoder: { resource: { attributes: { "service.name": "blixard" } }, scope: { name: "blixard", version: "0.1.0" } },
+    intervalMs,
+  });
+  t.after(async () => {
+    exporter.stop();
+    sender.abort();
+    await exporter.flush();
+    sender.close();
+    engine.stop();
+    await receiver[Symbol.asyncDispose]();
+  });
+  let seen = 0;
+  return {
+    engine,
+    exporter,
+    sender,
+    receiver,
+    take(series) {
+      const fresh = receiver.points.slice(seen).filter((point) => point.series === series);
+      seen = receiver.points.length;
+      assert.deepEqual(receiver.problems, []);
+      return fresh;
+    },
+  };
+}
+
+test("cells arrive with name, unit, kind and running totals", async (t) => {
+  const { engine, exporter, receiver } = await start(t);
+  const cell = engine.bind(counter, { name: "a" });
+  cell.add(3);
+  engine.bind(gauge, { name: "a" }).set(-1.5);
+  const durations = engine.bind(histogram, { name: "a" });
+  for (const value of [0.05, 0.5, 5, 0.1]) durations.record(value);
+  await exporter.flush();
+  cell.add(4);
+  await exporter.flush();
+  assert.deepEqual(receiver.problems, []);
+  const values = receiver.points.filter((point) => point.series === "blixard.test.things{name=a}");
+  assert.deepEqual(
+    values.map((point) => [point.kind, point.monotonic, point.unit, point.value]),
+    [
+      ["sum", true, "{thing}", 3],
+      ["sum", true, "{thing}", 7],
+    ],
+  );
+  assert.equal(values[0]?.startUnixNano, values[1]?.startUnixNano);
+  assert.equal(receiver.points.find((point) => point.name === "blixard.test.level")?.value, -1.5);
+  const duration = receiver.points.find((point) => point.name === "blixard.test.duration");
+  assert.deepEqual(duration?.bucketCounts, [2, 1, 1]);
+  assert.equal(duration.sum, 0.05 + 0.5 + 5 + 0.1);
+});
+
+test("the first export comes within seconds of the start, and then one at each interval", async (t) => {
+  const { engine, exporter, receiver } = await start(t, 100);
+  engine.bind(counter, { name: "a" }).add(1);
+  exporter.start();
+  await receiver.waitFor(({ points }) => points.filter(({ name: which }) => which === counter.name).length >= 3, 5_000);
+});
+
+test("a series that ends is told of exactly once, also when the export that would tell it fails", async (t) => {
+  const { engine, exporter, receiver, take } = await start(t, 50);
+  const cell = engine.bind(counter, { name: "vm-1" });
+  const series = "blixard.test.things{name=vm-1}";
+  cell.add(1);
+  await exporter.flush();
+  assert.equal(take(series).length, 1);
+  cell.remove();
+  receiver.misbehave({ kind: "refuse" });
+  await exporter.flush();
+  assert.equal(take(series).length, 0);
+  receiver.misbehave(undefined);
+  await exporter.flush();
+  assert.deepEqual(
+    take(series).map((point) => point.noRecordedValue),
+    [true],
+  );
+  await exporter.flush();
+  assert.deepEqual(take(series), []);
+});
+
+test("a series that lives again is not told of as ended, and starts anew", async (t) => {
+  const { engine, exporter, receiver, take } = await start(t, 50);
+  const series = "blixard.test.things{name=vm-1}";
+  engine.bind(counter, { name: "vm-1" }).add(5);
+  await exporter.flush();
+  const [before] = take(series);
+  engine.bind(counter, { name: "vm-1" }).remove();
+  receiver.misbehave({ kind: "refuse" });
+  await exporter.flush();
+  await waitFor(
+    "the clock to move on",
+    () => performance.timeOrigin + performance.now() > Number(before?.timeUnixNano) / 1e6 + 2,
+  );
+  engine.bind(counter, { name: "vm-1" }).add(1);
+  receiver.misbehave(undefined);
+  await exporter.flush();
+  const after = take(series);
+  assert.deepEqual(
+    after.map((point) => [point.noRecordedValue, point.value]),
+    [[false, 1]],
+  );
+  assert.ok((after[0]?.startUnixNano ?? 0n) > (before?.startUnixNano ?? 0n));
+});
+
+test("many series come in several messages that a receiver accepts, each series once", async (t) => {
+  const { engine, exporter, receiver } = await start(t);
+  for (let index = 0; index < 60_000; index++) engine.bind(counter, { name: `vm-${index}` }).add(index);
+  await exporter.flush();
+  assert.deepEqual(receiver.problems, []);
+  const points = receiver.points.filter((point) => point.name === counter.name);
+  assert.equal(points.length, 60_000);
+  assert.equal(new Set(points.map((point) => point.series)).size, 60_000);
+  assert.ok(receiver.requests.length >= 2);
+  for (const { bodyBytes } of receiver.requests) assert.ok(bodyBytes < 4 * 1024 * 1024);
+});
+
+test("when a request fails, the rest of that export is left to the next", async (t) => {
+  const { engine, exporter, receiver } = await start(t, 30);
+  for (let index = 0; index < 60_000; index++) engine.bind(counter, { name: `vm-${index}` }).add(1);
+  receiver.misbehave({ kind: "refuse", grpcCode: 3 });
+  await exporter.flush();
+  assert.equal(receiver.requests.length, 1);
+  receiver.misbehave(undefined);
+  await exporter.flush();
+  assert.equal(receiver.points.filter((point) => point.name === counter.name).length, 60_000);
+});
+
+test("a backend that takes no metrics is left alone, and the ends it never saw begin are forgotten", async (t) => {
+  const { engine, exporter, receiver, sender, take } = await start(t, 50, 150);
+  const cell = engine.bind(counter, { name: "a" });
+  cell.add(1);
+  receiver.misbehave({ kind: "refuse", grpcCode: 12 }, { times: 1 });
+  await exporter.flush();
+  const state = { "blixard.telemetry.destination_state": "unsupported" } as const;
+  const where = {
+    "blixard.telemetry.destination": `grpc ${receiver.grpcEndpoint}`,
+    "blixard.telemetry.signal": "metrics",
+  } as const;
+  assert.equal(gaugeValue(engine, where, state), 1);
+  cell.remove();
+  await exporter.flush();
+  assert.equal(receiver.requests.length, 1);
+  await waitFor("the next try", () => sender.accepts());
+  await exporter.flush();
+  assert.equal(receiver.requests.length, 2);
+  assert.deepEqual(take("blixard.test.things{name=a}"), []);
+  const failed = receiver.points.filter(
+    (point) =>
+      point.name === otelSdkExporterMetricDataPointExported.name && point.attributes["error.type"] !== undefined,
+  );
+  assert.deepEqual(failed, [], "not a drop");
+});
+
+function gaugeValue(engine: MetricsEngine, ...attributes: readonly Record<string, string>[]): number | undefined {
+  const wanted = Object.entries(Object.assign({}, ...attributes) as Record<string, string>).toSorted();
+  const family = engine.families().find(({ descriptor }) => descriptor.name === telemetryDestinationState.name);
+  const series = family?.series.find((one) => JSON.stringify(one.attributes.toSorted()) === JSON.stringify(wanted));
+  return series?.kind === "number" ? series.value : undefined;
+}
