@@ -116,7 +116,12 @@ export interface Observer {
   /** Sets a histogram that another program counted (etcd's): cumulative counts for each bucket bound. */
   observeHistogram<D extends MetricDescriptor>(
     descriptor: D,
-    value: { readonly sum: number; readonly count: number; readonly bounds: readonly number[]; readonly cumulativeCounts: readonly number[] },
+    value: {
+      readonly sum: number;
+      readonly count: number;
+      readonly bounds: readonly number[];
+      readonly cumulativeCounts: readonly number[];
+    },
     attributes: AttributesOf<D>,
   ): void;
 }
@@ -171,13 +176,22 @@ export interface ManualSpan extends ActiveSpan {
 
 export interface Tracing {
   /** Runs `fn` inside a span; an exception marks the span and is thrown on. */
-  span<D extends SpanDescriptor, T>(descriptor: D, options: SpanOptions<D>, fn: (span: ActiveSpan) => Promise<T>): Promise<T>;
+  span<D extends SpanDescriptor, T>(
+    descriptor: D,
+    options: SpanOptions<D>,
+    fn: (span: ActiveSpan) => Promise<T>,
+  ): Promise<T>;
   /** A span whose end comes from elsewhere (streams). It is not made active; `run` its context for that. */
   startSpan<D extends SpanDescriptor>(descriptor: D, options: SpanOptions<D>): ManualSpan;
   /** A finished span from marks that arrive from outside (a guest's boot). Returns its context. */
   recordSpan<D extends SpanDescriptor>(
     descriptor: D,
-    options: SpanOptions<D> & { readonly parent: TraceContext; readonly startTimeMs: number; readonly endTimeMs: number; readonly error?: unknown },
+    options: SpanOptions<D> & {
+      readonly parent: TraceContext;
+      readonly startTimeMs: number;
+      readonly endTimeMs: number;
+      readonly error?: unknown;
+    },
   ): TraceContext;
   /** The context of the active span, if any. */
   active(): TraceContext | undefined;

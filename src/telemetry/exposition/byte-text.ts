@@ -4,14 +4,17 @@
  * the fastest way from a string into a buffer.
  */
 
+const QUOTED_SPECIAL = /[\\\n"]/;
+
 /** The UTF-8 bytes of `text`, one character each. Lone surrogates become U+FFFD. */
 export function toByteString(text: string): string {
-  // Also makes it flat and independent of the longer strings it was cut from.
+  // Through a buffer in any case: the result is flat and keeps nothing of the pieces it was made of.
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
 /** Of a label's value in both formats, and of HELP in OpenMetrics. */
 export function escapeQuoted(text: string): string {
+  if (!QUOTED_SPECIAL.test(text)) return text;
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
 }
 

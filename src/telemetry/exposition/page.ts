@@ -7,11 +7,10 @@
  * that a scraper that takes UTF-8 still gets `blixard_vm_…`.
  */
 import type { SpanAttributes } from "#model/recorded-span.ts";
-import type { AttributeValue } from "../port.ts";
 import type { HistogramSeries, MetricFamily, NumberSeries, Series } from "../metrics/snapshot.ts";
 import { escapeHelp, escapeQuoted, formatBound, toByteString } from "./byte-text.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
-import { labelsText } from "./labels.ts";
+import { cachedLabelNames, labelsText } from "./labels.ts";
 import { prometheusLabelName, prometheusUnit } from "./prometheus-names.ts";
 
 export type PageFormat = "openmetrics" | "prometheus_text";
@@ -62,6 +61,7 @@ class FamilyText {
   /** Whether the text kept on the series is the text wanted. */
   readonly #plain: boolean;
   readonly #createdSeconds: boolean;
+  readonly #labelName: (key: string) => string;
   #headWritten = false;
   #bounds: Float64Array | undefined = undefined;
   #bucketEnds: string[] = [];
@@ -73,6 +73,7 @@ class FamilyText {
     this.#options = options;
     this.#writer = writer;
     this.#plain = options.escaping !== "dots";
+    this.#labelName = cachedLabelNames((key) => this.#escapeName(prometheusLabelName(key)));
     const base = counter ? prometheusName.replace(/_total$/, "") : prometheusName;
     this.#baseName = this.#escapeName(base);
     this.#sampleName = counter ? `${this.#baseName}_total` : this.#baseName;
@@ -142,8 +143,9 @@ class FamilyText {
   }
 
   #labels(series: Series): string {
-    const common: readonly (readonly [string, AttributeValue])[] = this.#options.commonLabels ?? [];
-    return labelsText([...series.attributes, ...common], (key) => this.#escapeName(prometheusLabelName(key)));
+    const { commonLabels } = this.#options;
+    const attributes = commonLabels === undefined ? series.attributes : [...series.attributes, ...commonLabels];
+    return labelsText(attributes, this.#labelName);
   }
 
   #escapeName(name: string): string {
