@@ -1,0 +1,67 @@
+/** A call's failure as a `BlixardError`, with the code, the causes and the hint that the node gave. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type ErrorDetail, ErrorDetailSchema } from "#gen/api/blixard/v1/common_pb.ts";
+import { BlixardError, type ErrorCode, errorCodes } from "#model/errors.ts";
+
+export function fromRpcError(error: unknown): BlixardError {
+  if (error instanceof BlixardError) return error;
+  const failure = ConnectError.from(error);
+  const [detail] = failure.findDetails(ErrorDetailSchema);
+  return detail === undefined ? withoutDetail(failure) : withDetail(failure, detail);
+}
+
+function withDetail(failure: ConnectError, detail: ErrorDetail): BlixardError {
+  const causes = chainOf(detail.causes);
+  const code = isErrorCode(detail.code) ? detail.code : undefined;
+  // A newer node may have codes that this CLI does not know: keep the name for the reader, the fault for the exit code.
+  const message = code !== undefined ? failure.rawMessage : `${failure.rawMessage} (${detail.code})`;
+  return new BlixardError(code ?? codeOfFault(detail.fault), message, {
+    ...(causes === undefined ? {} : { cause: causes }),
+    ...(detail.hint === "" ? {} : { hint: detail.hint }),
+    ...(detail.field === "" ? {} : { field: detail.field }),
+  });
+}
+
+/** Nested errors with these messages, outermost first. */
+function chainOf(messages: readonly string[]): Error | undefined {
+  return messages.reduceRight<Error | undefined>(
+    (cause, message) => (cause === undefined ? new Error(message) : new Error(message, { cause })),
+    undefined,
+  );
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCodes, code);
+}
+
+function codeOfFault(fault: string): ErrorCode {
+  return fault === "user" ? "INVALID_ARGUMENT" : "INTERNAL";
+}
+
+const CODES: Partial<Record<Code, ErrorCode>> = {
+  [Code.Canceled]: "CANCELLED",
+  [Code.InvalidArgument]: "INVALID_ARGUMENT",
+  [Code.DeadlineExceeded]: "DEADLINE_EXCEEDED",
+  [Code.PermissionDenied]: "PERMISSION_DENIED",
+  [Code.ResourceExhausted]: "TOO_MANY_REQUESTS",
+  [Code.Unimplemented]: "UNIMPLEMENTED",
+  [Code.Unauthenticated]: "UNAUTHENTICATED",
+  [Code.Unavailable]: "NODE_UNREACHABLE",
+};
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  NODE_UNREACHABLE: "See whether the node still runs; `blixard node run` starts it.",
+  UNAUTHENTICATED: "Give the node's token with --token-file, or use its unix socket (--data-dir).",
+  UNIMPLEMENTED: "The node is older than this CLI: bring it to the same version.",
+  DEADLINE_EXCEEDED: "Try again; the node's log says what kept it.",
+};
+
+function withoutDetail(failure: ConnectError): BlixardError {
+  const code = CODES[failure.code] ?? "INTERNAL";
+  const hint = HINTS[code];
+  const message = code === "NODE_UNREACHABLE" ? "the node does not answer" : failure.rawMessage;
+  return new BlixardError(code, message, {
+    cause: code === "NODE_UNREACHABLE" ? failure : failure.cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,133 @@
+/**
+ * The trace of one command, without OpenTelemetry: that would cost more time than
+ * most commands take. It mints the ids, gives every call its `traceparent`, and
+ * keeps the finished spans until they are handed to the node.
+ *
+ *   blixard vm create        root, or child of TRACEPARENT
+ *   ├─ …VmService/CreateVm   one client span a call
+ *   └─ …VmService/WatchVms
+ */
+import { formatTraceparent, parseTraceparent, type TraceContext } from "#model/trace-context.ts";
+
+export interface TraceSources {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Unix time in ms, with fractions. */
+  now(): number;
+  randomHex(bytes: number): string;
+}
+
+export interface FinishedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty on a root. */
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly startTimeMs: number;
+  readonly endTimeMs: number;
+  readonly attributes: Readonly<Record<string, string | number>>;
+  /** Present when it failed. */
+  readonly errorMessage?: string;
+}
+
+export interface CallSpan {
+  /** Headers of the call. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The first call counts. */
+  end(outcome: { readonly status: string; readonly errorMessage?: string }): void;
+}
+
+/** Asks the node to make the sampling decision that the caller did not make. */
+export const SAMPLING_HEADER = "blixard-sampling";
+
+const MAXIMUM_SPANS = 256;
+
+export class CommandTrace {
+  readonly context: TraceContext;
+  /** The command without its arguments: `vm create`. */
+  readonly command: string;
+  readonly #sources: TraceSources;
+  readonly #parentSpanId: string;
+  readonly #startTimeMs: number;
+  readonly #attributes: Record<string, string | number> = {};
+  readonly #finished: FinishedSpan[] = [];
+
+  constructor(command: string, sources: TraceSources) {
+    const { TRACEPARENT: traceparent = "", TRACESTATE: traceState } = sources.environment;
+    const inherited = parseTraceparent(traceparent, traceState);
+    this.command = command;
+    this.#sources = sources;
+    this.#startTimeMs = sources.now();
+    this.#parentSpanId = inherited?.spanId ?? "";
+    this.context = {
+      traceId: inherited?.traceId ?? sources.randomHex(16),
+      spanId: sources.randomHex(8),
+      sampled: inherited?.sampled ?? false,
+      ...(inherited?.traceState === undefined ? {} : { traceState: inherited.traceState }),
+    };
+  }
+
+  /** Adds to the command's own span. */
+  setAttribute(name: "blixard.vm.name" | "blixard.image.name" | "blixard.operation.id", value: string): void {
+    this.#attributes[name] = value;
+  }
+
+  /** @param method `blixard.v1.VmService/CreateVm` */
+  startCall(method: string): CallSpan {
+    const context = { ...this.context, spanId: this.#sources.randomHex(8) };
+    const startTimeMs = this.#sources.now();
+    let ended = false;
+    return {
+      headers: {
+        traceparent: formatTraceparent(context),
+        ...(context.traceState === undefined ? {} : { tracestate: context.traceState }),
+        ...(context.sampled ? {} : { [SAMPLING_HEADER]: "defer" }),
+      },
+      end: ({ status, errorMessage }) => {
+        if (ended || this.#finished.length >= MAXIMUM_SPANS - 1) return;
+        ended = true;
+        this.#finished.push({
+          traceId: context.traceId,
+          spanId: context.spanId,
+          parentSpanId: this.context.spanId,
+          name: method,
+          startTimeMs,
+          endTimeMs: this.#sources.now(),
+          attributes: {
+            "rpc.system.name": "grpc",
+            "rpc.method": method,
+            "rpc.status_code": status,
+            ...(errorMessage === undefined ? {} : { "error.type": status }),
+          },
+          ...(errorMessage === undefined ? {} : { errorMessage }),
+        });
+      },
+    };
+  }
+
+  /** Ends the command's span; all spans, the command's last. At most 256. */
+  finish(outcome: { readonly exitCode: number; readonly processId: number; readonly error?: { readonly code: string; readonly message: string } }): readonly FinishedSpan[] {
+    const { exitCode, processId, error } = outcome;
+    const own: FinishedSpan = {
+      traceId: this.context.traceId,
+      spanId: this.context.spanId,
+      parentSpanId: this.#parentSpanId,
+      name: `blixard ${this.command}`,
+      startTimeMs: this.#startTimeMs,
+      endTimeMs: this.#sources.now(),
+      attributes: {
+        "blixard.cli.command": this.command,
+        "blixard.cli.exit_code": exitCode,
+        "process.pid": processId,
+        ...this.#attributes,
+        ...(error === undefined ? {} : { "blixard.error.code": error.code, "error.type": error.code }),
+      },
+      ...(error === undefined ? {} : { errorMessage: error.message }),
+    };
+    return [...this.#finished, own];
+  }
+
+  /** Whether the node was called at all. */
+  get hasCalls(): boolean {
+    return this.#finished.length > 0;
+  }
+}
