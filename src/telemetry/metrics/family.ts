@@ -51,8 +51,9 @@ export class Family implements MetricFamily, SeriesOwner {
     const key = identityOf(this.#keys, attributes);
     const present = this.#byKey.get(key);
     if (present !== undefined) return present;
+    const named = this.#byKey.size - (this.#byKey.has(OVERFLOW_KEY) ? 1 : 0);
     // One place is kept for the overflow series.
-    if (this.#byKey.size < this.limit - 1) return this.#add(key, attributesOf(this.#keys, attributes));
+    if (named < this.limit - 1) return this.#add(key, attributesOf(this.#keys, attributes));
     this.#context.onOverflow(this);
     return this.#byKey.get(OVERFLOW_KEY) ?? this.#add(OVERFLOW_KEY, overflowAttributes);
   }
