@@ -31,9 +31,9 @@ export type VmStep =
 
 export function planVmStep(goal: VmGoal, observed: VmObservation, nowMs: number): VmStep {
   const step = goal.kind === "withdrawn" ? planWithdrawal(observed) : planAssignment(goal.assignment, observed, nowMs);
-  const touches = step.kind === "stop" || step.kind === "pause" || step.kind === "resume" || step.kind === "remove";
+  if (step.kind === "none" || step.kind === "wait") return step;
   const repeated = goal.kind === "withdrawn" || goal.assignment.generation === observed.observedGeneration;
-  if (touches && repeated && observed.retryAtMs !== undefined && nowMs < observed.retryAtMs) {
+  if (repeated && observed.retryAtMs !== undefined && nowMs < observed.retryAtMs) {
     return { kind: "wait", untilMs: observed.retryAtMs, reason: "the last try failed" };
   }
   return step;

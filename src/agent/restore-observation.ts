@@ -74,7 +74,13 @@ function withMachine(
     status?.startTimeMs !== undefined && Math.abs(status.startTimeMs - machine.startTimeMs) <= SAME_START_TOLERANCE_MS;
   const phase = sameStart && status.state === "paused" ? "paused" : sameStart && wasReady(status) ? "ready" : "booting";
   const state: VmState =
-    before.state === "stopping" ? "stopping" : phase === "booting" ? "starting" : phase === "paused" ? "paused" : "running";
+    before.state === "stopping"
+      ? "stopping"
+      : phase === "booting"
+        ? "starting"
+        : phase === "paused"
+          ? "paused"
+          : "running";
   return {
     ...before,
     state,

@@ -78,7 +78,11 @@ export function createOperationTracker(vmTelemetry: VmTelemetry): OperationTrack
       current = { assignment, startTimeMs: startOf(assignment, nowMs), span: startSpan(assignment) };
     },
     traceOf(assignment) {
-      if (assignment === undefined || current === undefined || current.assignment.generation !== assignment.generation) {
+      if (
+        assignment === undefined ||
+        current === undefined ||
+        current.assignment.generation !== assignment.generation
+      ) {
         return { parent: null, links: originLinks(assignment) };
       }
       return current.span === undefined ? causeOf(assignment) : { parent: current.span.context, links: [] };

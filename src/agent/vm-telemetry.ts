@@ -29,7 +29,13 @@ export interface VmTelemetry {
   disappeared(observed: VmObservation): void;
   changed(vm: VmIdentity, before: VmObservation, after: VmObservation): void;
   exited(vm: VmIdentity, instanceId: string | undefined, exit: VmExit): void;
-  restarted(vm: VmIdentity, observed: VmObservation, exit: VmExit, delayMs: number, policy: "never" | "on-failure" | "always"): void;
+  restarted(
+    vm: VmIdentity,
+    observed: VmObservation,
+    exit: VmExit,
+    delayMs: number,
+    policy: "never" | "on-failure" | "always",
+  ): void;
   recovered(exit: VmExit, readyTimeMs: number): void;
   adopted(vm: VmIdentity, instanceId: string, pid: number | undefined): void;
   phase(phase: "image" | "kernel_boot" | "guest_init" | "guest_ready", durationMs: number, error?: unknown): void;
