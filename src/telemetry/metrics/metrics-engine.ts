@@ -68,8 +68,12 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
       counts.get(family)?.add(-1);
       ended.push(family, series);
     },
-    onOverflow: (family) =>
-      cell(telemetrySeriesOverflows, { "blixard.telemetry.metric": family.descriptor.name }).add(1),
+    onOverflow(family) {
+      const { name } = family.descriptor;
+      // The counter of overflows must not count its own.
+      if (name !== telemetrySeriesOverflows.name)
+        cell(telemetrySeriesOverflows, { "blixard.telemetry.metric": name }).add(1);
+    },
     onDropped(reason) {
       const counter = dropped.getOrInsertComputed(reason, () =>
         cell(telemetryMeasurementsDropped, { "blixard.telemetry.drop_reason": reason }),

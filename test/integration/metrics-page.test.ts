@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import * as metrics from "#gen/telemetry/metrics.ts";
+import { renderPage } from "#telemetry/exposition/page.ts";
+import { createMetricsEngine } from "#telemetry/metrics/metrics-engine.ts";
+import type { AttributesOf, AttributeValue, MetricDescriptor } from "#telemetry/port.ts";
+import { createManualClock } from "#test/support/manual-clock.ts";
+import { readPage } from "#test/support/openmetrics-validator.ts";
+
+const { env } = process;
+const cacheDir =
+  env["BLIXARD_CACHE_DIR"] ?? join(env["XDG_CACHE_HOME"] ?? join(env["HOME"] ?? homedir(), ".cache"), "blixard");
+const packages = join(cacheDir, "root/usr");
+
+/** What promtool says of a gauge whose name ends as the semantic conventions ask. */
+const ALLOWED_FINDING = /^\S+_count non-histogram and non-summary metrics should not have "_count" suffix$/;
+
+/** Every metric of the registry, with a series for each value of its closed sets and hostile text elsewhere. */
+function pageOfEverything(format: "openmetrics" | "prometheus_text"): string {
+  const engine = createMetricsEngine({ clock: createManualClock() });
+  for (const descriptor of Object.values<MetricDescriptor>(metrics)) {
+    for (let variant = 0; variant < 3; variant++) {
+      const attributes: Record<string, AttributeValue> = {};
+      for (const [key, { type, values }] of Object.entries(descriptor.attributes)) {
+        const text = values?.[variant % values.length] ?? `va"l\\u\ne é ${variant}`;
+        attributes[key] = type === "string" ? text : type === "boolean" ? variant === 0 : variant;
+      }
+      const cell: Partial<Record<"add" | "set" | "record", (value: number) => void>> = engine.bind(
+        descriptor,
+        attributes as AttributesOf<MetricDescriptor>,
+      );
+      for (const value of [0.5, 3, 70]) (cell.add ?? cell.set ?? cell.record)?.call(cell, value);
+    }
+  }
+  const resource = { "service.name": "blixard", "host.name": 'ho"st' };
+  return Buffer.concat([...renderPage(engine.families(), { format, resource })]).toString();
+}
+
+interface Result {
+  readonly code: number;
+  readonly output: string;
+}
+
+function runWithInput(command: string, args: readonly string[], input: string, environment = {}): Promise<Result> {
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  const child = execFile(command, [...args], { env: { ...env, ...environment } }, (error, stdout, stderr) => {
+    if (error !== null && typeof error.code !== "number") reject(error);
+    else resolve({ code: Number(error?.code ?? 0), output: `${stdout}${stderr}` });
+  });
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(input);
+  return promise;
+}
+
+describe("a page with every metric of the registry", () => {
+  test("is valid by our own strict reader in both formats", () => {
+    const descriptors = Object.values<MetricDescriptor>(metrics);
+    assert.ok(readPage(pageOfEverything("openmetrics"), "openmetrics").length > descriptors.length);
+    assert.ok(readPage(pageOfEverything("prometheus_text"), "prometheus_text").length > descriptors.length);
+  });
+
+  test("passes the strict OpenMetrics parser of the Prometheus client for Python", async () => {
+    const script = `
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+print(len(families), sum(len(family.samples) for family in families))
+`;
+    const page = pageOfEverything("openmetrics");
+    const { code, output } = await runWithInput("python3", ["-c", script], page, {
+      PYTHONPATH: join(packages, "lib/python3/dist-packages"),
+      PYTHONIOENCODING: "utf-8",
+    });
+    assert.equal(code, 0, output);
+    const [families, samples] = output.trim().split(" ").map(Number);
+    assert.equal(families, readPage(page, "openmetrics").length);
+    assert.equal(samples, page.split("\n").filter((line) => line !== "" && !line.startsWith("#")).length);
+  });
+
+  test("gets nothing but the allowed finding from promtool", async () => {
+    const { output } = await runWithInput(
+      join(packages, "bin/promtool"),
+      ["check", "metrics"],
+      pageOfEverything("prometheus_text"),
+    );
+    const findings = output.split("\n").filter((line) => line !== "");
+    assert.ok(findings.length > 0, "promtool has always something to say of _count");
+    assert.deepEqual(
+      findings.filter((line) => !ALLOWED_FINDING.test(line)),
+      [],
+    );
+  });
+});
