@@ -93,7 +93,12 @@ export interface Machine {
 }
 
 export type MachineEvent =
-  | { readonly kind: "ready"; readonly source: "guest" | "hypervisor"; readonly boot: GuestBoot | undefined; readonly timeMs: number }
+  | {
+      readonly kind: "ready";
+      readonly source: "guest" | "hypervisor";
+      readonly boot: GuestBoot | undefined;
+      readonly timeMs: number;
+    }
   | { readonly kind: "paused"; readonly timeMs: number }
   | { readonly kind: "resumed"; readonly timeMs: number }
   | { readonly kind: "exited"; readonly exit: VmExit };
