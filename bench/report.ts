@@ -17,7 +17,9 @@ export function report(rows: readonly BenchmarkRow[], print: (line: string) => v
     const limit = "atMost" in row.budget ? `≤ ${row.budget.atMost}` : `≥ ${row.budget.atLeast}`;
     const verdict = isBeyond(row.interval, row.budget) ? "MISSED" : "ok";
     const figures = `${round(estimate)} [${round(low)}, ${round(high)}] ${row.unit}`;
-    print(`${verdict.padEnd(7)}${row.what.padEnd(64)}${figures.padEnd(34)}budget ${limit} ${row.unit}  (n=${row.observations})`);
+    print(
+      `${verdict.padEnd(7)}${row.what.padEnd(64)}${figures.padEnd(34)}budget ${limit} ${row.unit}  (n=${row.observations})`,
+    );
   }
   return rows.every((row) => !isBeyond(row.interval, row.budget));
 }

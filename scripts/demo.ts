@@ -37,7 +37,18 @@ async function demo(): Promise<number> {
     const started = await step("starting a node", () => startNode(directory));
     node = started;
     await step("importing the image", () =>
-      started.blixard("image", "import", "demo", "--kernel", image.kernelPath, "--initrd", image.initrdPath, "--cmdline", image.commandLine, "--guest-agent"),
+      started.blixard(
+        "image",
+        "import",
+        "demo",
+        "--kernel",
+        image.kernelPath,
+        "--initrd",
+        image.initrdPath,
+        "--cmdline",
+        image.commandLine,
+        "--guest-agent",
+      ),
     );
     await step("creating a microVM and waiting until its guest says it is ready", () =>
       started.blixard("vm", "create", "hello", "--image", "demo", "--memory", "256MiB", "--publish", "0:80", "--wait"),
@@ -68,7 +79,9 @@ async function tour(node: DemoNode): Promise<void> {
   const page = await (await fetch(node.endpoints.metrics, { signal: stopping.signal })).text();
   process.stdout.write(`${pickMetricLines(page).join("\n")}\n`);
   title("addresses");
-  console.log(`  API      http://${node.endpoints.api.tcp.replace(/^http:\/\//, "")} and unix:${node.endpoints.api.unix}`);
+  console.log(
+    `  API      http://${node.endpoints.api.tcp.replace(/^http:\/\//, "")} and unix:${node.endpoints.api.unix}`,
+  );
   console.log(`  metrics  ${node.endpoints.metrics}`);
   console.log(`  CLI      bin/blixard vm list --data-dir ${node.dataDirectory}`);
 }
@@ -155,7 +168,8 @@ async function run(args: readonly string[]): Promise<string> {
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   await once(child, "close");
-  if (child.exitCode !== 0) throw new Error(`blixard ${args.join(" ")} ended with ${child.exitCode ?? child.signalCode}:\n${stderr}`);
+  if (child.exitCode !== 0)
+    throw new Error(`blixard ${args.join(" ")} ended with ${child.exitCode ?? child.signalCode}:\n${stderr}`);
   return stdout;
 }
 

@@ -40,7 +40,9 @@ test("a data directory of another node is refused by that node's name", async ()
   const directory = join(parent, "other");
   await ensureDataDirectory(directory);
   await ensureNodeIdentity(directory, "node-1");
-  await assert.rejects(ensureNodeIdentity(directory, "node-2"), (error: Error) => /belongs to node "node-1"/.test(error.message));
+  await assert.rejects(ensureNodeIdentity(directory, "node-2"), (error: Error) =>
+    /belongs to node "node-1"/.test(error.message),
+  );
 });
 
 test("a damaged identity is reported and left as it was", async () => {

@@ -7,7 +7,14 @@ import { pidsMentioning, TestNode, waitFor } from "#test/support/test-node.ts";
 interface VmJson {
   readonly id: string;
   readonly name: string;
-  readonly status: { readonly state: string; readonly reason?: string; readonly readiness?: string; readonly restarts?: number; readonly lastExit?: { readonly cause: string }; readonly publishedPorts?: readonly { readonly hostPort: number }[] };
+  readonly status: {
+    readonly state: string;
+    readonly reason?: string;
+    readonly readiness?: string;
+    readonly restarts?: number;
+    readonly lastExit?: { readonly cause: string };
+    readonly publishedPorts?: readonly { readonly hostPort: number }[];
+  };
   readonly origin: { readonly traceId: string };
 }
 interface SpanJson {
@@ -43,16 +50,36 @@ test("a created VM boots a real guest, and its creation is one trace from the co
   });
   assert.equal(trace.traceId, vm.origin.traceId);
   const names = trace.spans.map((span) => span.name);
-  for (const expected of ["blixard.v1.VmService/CreateVm", "vm.admit", "vm.place", "vm.start", "vm.image", "guardian.spawn", "qemu.spawn", "guest.boot", "guest.kernel", "guest.ready"]) {
+  for (const expected of [
+    "blixard.v1.VmService/CreateVm",
+    "vm.admit",
+    "vm.place",
+    "vm.start",
+    "vm.image",
+    "guardian.spawn",
+    "qemu.spawn",
+    "guest.boot",
+    "guest.kernel",
+    "guest.ready",
+  ]) {
     assert.ok(names.includes(expected), `${expected} is missing among ${names.join(", ")}`);
   }
   const ids = new Set(trace.spans.map((span) => span.spanId));
   const orphans = trace.spans.filter((span) => span.parentSpanId !== undefined && !ids.has(span.parentSpanId));
-  assert.deepEqual(orphans.map((span) => span.name), [], "every span's parent is in the trace");
+  assert.deepEqual(
+    orphans.map((span) => span.name),
+    [],
+    "every span's parent is in the trace",
+  );
   assert.equal(trace.spans.filter((span) => span.parentSpanId === undefined).length, 1, "the trace has one root");
   const port = vm.status.publishedPorts?.[0]?.hostPort;
   assert.ok(port !== undefined && port > 0);
-  const page = await waitFor("the guest's web server", () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text(), () => undefined));
+  const page = await waitFor("the guest's web server", () =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      (answer) => answer.text(),
+      () => undefined,
+    ),
+  );
   assert.match(page, /up/i);
 });
 
@@ -71,7 +98,8 @@ test("the guest runs on when the daemon is killed, and is the same guest when it
 
 test("stop asks the guest, start brings it back, pause and resume hold it, restart counts", async () => {
   await createVm("lifecycle");
-  const act = async (verb: string): Promise<VmJson> => (await node.json<{ vm: VmJson }>(["vm", verb, "lifecycle", "--wait"], 120_000)).vm;
+  const act = async (verb: string): Promise<VmJson> =>
+    (await node.json<{ vm: VmJson }>(["vm", verb, "lifecycle", "--wait"], 120_000)).vm;
   assert.equal((await act("pause")).status.state, "VM_STATE_PAUSED");
   assert.equal((await act("resume")).status.state, "VM_STATE_RUNNING");
   const stopped = await act("stop");
@@ -125,4 +153,3 @@ async function guestUptimeSeconds(name: string): Promise<number> {
     return Number.isFinite(value) && value > 0 && value;
   });
 }
-

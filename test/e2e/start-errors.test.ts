@@ -60,7 +60,9 @@ for (const [tool, key] of [
 
 test("a data directory of a live node is refused and that node goes on", async () => {
   await using node = await TestNode.start();
-  const second = await runCli(["node", "run", "--config", node.configFile, "--data-dir", node.dataDirectory], { timeoutMs: 30_000 });
+  const second = await runCli(["node", "run", "--config", node.configFile, "--data-dir", node.dataDirectory], {
+    timeoutMs: 30_000,
+  });
   assert.equal(second.exitCode, 2);
   assert.match(second.stderr, /DATA_DIRECTORY_LOCKED/);
   assert.match(second.stderr, new RegExp(`${node.daemonPid}`));
@@ -96,7 +98,9 @@ test("a full disk is reported before anything is started", async (context) => {
   try {
     await mkdir(join(mount, "data"));
     await using node = await TestNode.prepare();
-    const result = await runCli(["node", "run", "--config", node.configFile, "--data-dir", join(mount, "data")], { timeoutMs: 30_000 });
+    const result = await runCli(["node", "run", "--config", node.configFile, "--data-dir", join(mount, "data")], {
+      timeoutMs: 30_000,
+    });
     assert.equal(result.exitCode, 2);
     assert.match(result.stderr, /DISK_FULL/);
     assert.deepEqual(await pidsMentioning(mount), []);

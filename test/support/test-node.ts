@@ -107,7 +107,8 @@ export class TestNode implements AsyncDisposable {
       if (daemon.exitCode !== null || daemon.signalCode !== null) {
         throw new Error(`the daemon ended with ${daemon.exitCode ?? daemon.signalCode}:\n${this.#output.slice(from)}`);
       }
-      if (performance.now() > deadline) throw new Error(`the daemon was not ready in time:\n${this.#output.slice(from)}`);
+      if (performance.now() > deadline)
+        throw new Error(`the daemon was not ready in time:\n${this.#output.slice(from)}`);
       await delay(20);
     }
   }
@@ -133,7 +134,10 @@ export class TestNode implements AsyncDisposable {
   }
 
   /** Runs the CLI against this node. */
-  cli(args: readonly string[], options: { readonly timeoutMs?: number; readonly environment?: Record<string, string> } = {}): Promise<CliResult> {
+  cli(
+    args: readonly string[],
+    options: { readonly timeoutMs?: number; readonly environment?: Record<string, string> } = {},
+  ): Promise<CliResult> {
     return runCli([...args, "--data-dir", this.dataDirectory], {
       ...options,
       environment: { ...this.environment, ...options.environment },
@@ -143,7 +147,8 @@ export class TestNode implements AsyncDisposable {
   /** The CLI's JSON answer; throws with everything it printed when it fails. */
   async json<T>(args: readonly string[], timeoutMs = 60_000): Promise<T> {
     const result = await this.cli([...args, "-o", "json"], { timeoutMs });
-    if (result.exitCode !== 0) throw new Error(`blixard ${args.join(" ")}: exit ${result.exitCode}\n${result.stderr}${result.stdout}`);
+    if (result.exitCode !== 0)
+      throw new Error(`blixard ${args.join(" ")}: exit ${result.exitCode}\n${result.stderr}${result.stdout}`);
     return JSON.parse(result.stdout) as T;
   }
 
@@ -176,7 +181,11 @@ export class TestNode implements AsyncDisposable {
 /** Runs `bin/blixard` once. */
 export async function runCli(
   args: readonly string[],
-  options: { readonly timeoutMs?: number; readonly environment?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
+  options: {
+    readonly timeoutMs?: number;
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
+  } = {},
 ): Promise<CliResult> {
   const child = spawn(LAUNCHER, args, {
     env: { ...process.env, ...options.environment },
