@@ -154,7 +154,8 @@ describe("the naming rules", () => {
     ],
   ];
   for (const [rule, groups, id] of bad) {
-    test(`${rule} is found`, () => assert.ok(findings(...groups).includes(id), `${findings(...groups)} lacks ${id}`));
+    test(`${rule} is found`, () =>
+      assert.ok(findings(...groups).includes(id), `${findings(...groups).join()} lacks ${id}`));
   }
 
   test("two attributes with one label are found", () => {

@@ -17,7 +17,7 @@ import {
   telemetryTombstonesDropped,
 } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
-import type { Attributes, AttributesOf, CellsByInstrument, MetricDescriptor, Metrics } from "../port.ts";
+import type { AttributesOf, CellsByInstrument, MetricDescriptor, Metrics } from "../port.ts";
 import { createEndedLog } from "./ended-log.ts";
 import { Family, type FamilyContext } from "./family.ts";
 import { inertCell } from "./inert-metrics.ts";
@@ -102,7 +102,7 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     attributes: AttributesOf<D>,
   ): SeriesByInstrument[D["instrument"]] {
     // The family's instrument decides the class of its series; TypeScript cannot follow that.
-    return familyOf(descriptor).ensure(attributes as Attributes) as SeriesByInstrument[D["instrument"]];
+    return familyOf(descriptor).ensure(attributes) as SeriesByInstrument[D["instrument"]];
   }
 
   function families(): readonly MetricFamily[] {
@@ -116,9 +116,9 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
       const family = familyOf(descriptor);
       if (family.descriptor.instrument !== descriptor.instrument) {
         context.onDropped("type");
-        return inertCell as CellsByInstrument[(typeof descriptor)["instrument"]];
+        return inertCell;
       }
-      const series: CellsByInstrument[keyof CellsByInstrument] = family.ensure(attributes as Attributes);
+      const series: CellsByInstrument[keyof CellsByInstrument] = family.ensure(attributes);
       return series as CellsByInstrument[(typeof descriptor)["instrument"]];
     },
     observeGroup(groupOptions) {

@@ -147,7 +147,7 @@ export class ObservableGroup {
     const nowMs = (): number => this.#context.clock.now();
     return {
       observe: (descriptor, value, attributes) => {
-        const target = series(descriptor, attributes as Attributes);
+        const target = series(descriptor, attributes);
         if (target === undefined) return;
         const merged = target.group === this && target.collection === collection;
         target.group = this;
@@ -155,7 +155,7 @@ export class ObservableGroup {
         setObservedValue(target, value, { merged, nowMs, countDropped });
       },
       observeHistogram: (descriptor, value, attributes) => {
-        const target = series(descriptor, attributes as Attributes);
+        const target = series(descriptor, attributes);
         if (target === undefined) return;
         target.group = this;
         target.collection = collection;

@@ -1,12 +1,5 @@
 /** Sets series to values that something else has counted, with care for totals that started anew. */
-import {
-  type AnySeries,
-  BucketSeries,
-  CounterSeries,
-  type DropReason,
-  GaugeSeries,
-  UpDownCounterSeries,
-} from "./series.ts";
+import { type AnySeries, BucketSeries, type DropReason, GaugeSeries, UpDownCounterSeries } from "./series.ts";
 
 interface ObservationContext {
   readonly nowMs: () => number;
