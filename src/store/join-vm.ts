@@ -41,7 +41,7 @@ function reasonOfPending(refusals: readonly PlacementRefusal[]): { reason: strin
   if (refusals.length === 0) return { reason: "not_scheduled", message: "waits for the scheduler" };
   const counts = new Map<string, number>();
   for (const { reason } of refusals) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  const [reason = ""] = [...counts].reduce((most, next) => (next[1] > most[1] ? next : most));
+  const [reason] = [...counts].reduce((most, next) => (next[1] > most[1] ? next : most));
   const shown = refusals.slice(0, REFUSALS_IN_MESSAGE).map(describeRefusal).join("; ");
   const more = refusals.length - REFUSALS_IN_MESSAGE;
   return { reason, message: more > 0 ? `${shown}; and ${more} more nodes` : shown };

@@ -129,7 +129,8 @@ export function createMemoryKeyValueStore(options: MemoryKeyValueStoreOptions = 
           events.push(...[remove(operation.key, at)].filter((event) => event !== undefined));
           break;
         case "deletePrefix":
-          for (const key of [...sortedKeys.withPrefix(operation.prefix)]) {
+          // All first: removing while walking would skip keys.
+          for (const key of sortedKeys.withPrefix(operation.prefix).toArray()) {
             events.push(...[remove(key, at)].filter((event) => event !== undefined));
           }
           break;

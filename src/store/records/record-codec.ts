@@ -62,7 +62,8 @@ export function restoreUnknown<M extends Message>(value: object, message: M, slo
 
 /** `next` with what `previous` carried and `next` does not: for records that are made anew, not edited. */
 export function carryUnknown<T extends object>(previous: object | undefined, next: T): T {
-  const rest = (previous as Carrier | undefined)?.[wireRest];
+  const carrier: Carrier | undefined = previous;
+  const rest = carrier?.[wireRest];
   if (rest === undefined || (next as Carrier)[wireRest] !== undefined) return next;
   return { ...next, [wireRest]: rest };
 }
