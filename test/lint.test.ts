@@ -60,6 +60,7 @@ const permitted: [room: string, specifier: string][] = [
   ["store", "#gen/etcd/a.ts"],
   ["runtime", "#process/a.ts"],
   ["control", "#store/a.ts"],
+  ["control", "#agent/control-plane.ts"],
   ["agent", "#image/a.ts"],
   ["api", "#control/a.ts"],
   ["daemon", "#telemetry/metrics/a.ts"],
