@@ -65,10 +65,8 @@ export function observeVmUsage(options: VmUsageMetricsOptions): Disposable {
   }
 
   async function collect(observer: Observer, signal: AbortSignal): Promise<void> {
-    const running = options.vms().filter((vm) => vm.machine !== undefined);
-    await Promise.all(
-      running.map(({ machine }) => (machine === undefined ? undefined : questions.run(signal, () => ask(machine)))),
-    );
+    const machines = options.vms().flatMap((vm) => vm.machine ?? []);
+    await Promise.all(machines.map((machine) => questions.run(signal, () => ask(machine))));
     const alive = new Map(options.vms().map((vm) => [vm.vmId, vm]));
     for (const [vmId, sample] of samples) {
       if (alive.get(vmId)?.machine?.instanceId !== sample.instanceId) samples.delete(vmId);

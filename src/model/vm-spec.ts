@@ -9,7 +9,7 @@
  */
 import { describe, hasControlCharacter, invalid, parseImageName, parseLabels } from "./names.ts";
 import { formatDuration, formatSize } from "./quantity.ts";
-import type { NodeLossPolicy, RestartPolicy, VmDisk, VmNetwork, VmSpec } from "./vm.ts";
+import type { NodeLossPolicy, RestartPolicy, VmDisk, VmSpec } from "./vm.ts";
 import { parseVmNetwork, type VmNetworkInput } from "./vm-network.ts";
 
 export interface VmSpecInput {
