@@ -15,6 +15,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { GeneratedFiles } from "./output.ts";
 
@@ -62,7 +63,7 @@ async function generateRoom(root: string, room: ProtobufRoom, output: string): P
     version: "v2",
     plugins: [
       {
-        local: [process.execPath, join(root, "node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es")],
+        local: [process.execPath, fileURLToPath(import.meta.resolve("@bufbuild/protoc-gen-es/bin/protoc-gen-es"))],
         out: output,
         opt: [
           "target=ts",
@@ -74,7 +75,7 @@ async function generateRoom(root: string, room: ProtobufRoom, output: string): P
       },
     ],
   };
-  const buf = join(root, "node_modules/@bufbuild/buf/bin/buf");
+  const buf = fileURLToPath(import.meta.resolve("@bufbuild/buf/bin/buf"));
   await run(process.execPath, [buf, "generate", "--template", JSON.stringify(template), "--path", room.source], {
     cwd: root,
   });
