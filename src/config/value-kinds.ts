@@ -83,6 +83,18 @@ function textKind<T, Unit extends string>(options: TextKindOptions<T, Unit>): Va
   };
 }
 
+/** A string of a form of its own; `parse` gives undefined for what is not of it. */
+export function customText<T>(options: {
+  readonly type: string;
+  readonly expectation: string;
+  parse(text: string): T | undefined;
+  show(value: T): string;
+}): ValueKind<T> {
+  const { type, expectation } = options;
+  const parse = (value: string): T | Refusal => options.parse(value) ?? new Refusal(expectation);
+  return textKind<T, "">({ type, unit: "", expectation, parse, show: (value) => quote(options.show(value)) });
+}
+
 export interface TextOptions {
   readonly pattern?: RegExp;
   /** What the pattern asks for: `1 to 63 letters, digits …`. */
