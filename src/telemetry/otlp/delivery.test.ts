@@ -22,21 +22,24 @@ import { waitFor } from "#test/support/wait-for.ts";
 import type { MetricDescriptor } from "../port.ts";
 import { createSystemClock } from "../system-clock.ts";
 import type { OtlpOptions } from "../telemetry-options.ts";
+import { estimateSpanBytes } from "../recorder/span-size.ts";
 import { resolveDestination } from "./destination.ts";
+import { encodeSpans } from "./encode-spans.ts";
 import { createExporterSignals } from "./exporter-signals.ts";
 import { createSignalSender, createTransport, type SignalSender } from "./signal-sender.ts";
 import {
-  createSpanExporter,
-  defaultSpanExporterLimits,
-  type SpanExporter,
-  type SpanExporterLimits,
-} from "./span-exporter.ts";
+  createBatchExporter,
+  createSpanBatchSignals,
+  defaultBatchLimits,
+  type BatchExporter,
+  type BatchLimits,
+} from "./batch-exporter.ts";
 
 type Protocol = "grpc" | "http/protobuf";
 const protocols: readonly Protocol[] = ["grpc", "http/protobuf"];
 
 interface Pipeline {
-  readonly exporter: SpanExporter;
+  readonly exporter: BatchExporter<RecordedSpan>;
   readonly sender: SignalSender;
   readonly telemetry: MemoryTelemetry;
   /** Sum over all series of the metric whose error.type is this. */
@@ -47,7 +50,7 @@ interface Pipeline {
 
 interface PipelineOptions {
   readonly otlp: OtlpOptions;
-  readonly limits?: Partial<SpanExporterLimits>;
+  readonly limits?: Partial<BatchLimits>;
   readonly unsupportedRetryMs?: number;
 }
 
@@ -69,10 +72,13 @@ function startPipeline(t: TestContext, { otlp, limits, unsupportedRetryMs = 60_0
     untraced: (fn) => fn(),
     timing: { backoff: { initialMs: 10, maximumMs: 40 }, unsupportedRetryMs },
   });
-  const exporter = createSpanExporter(sender, telemetry.metrics, {
-    ...defaultSpanExporterLimits,
-    batchDelayMs: 5,
-    ...limits,
+  const allLimits = { ...defaultBatchLimits, batchDelayMs: 5, ...limits };
+  const exporter = createBatchExporter({
+    sender,
+    encode: encodeSpans,
+    sizeOf: estimateSpanBytes,
+    signals: createSpanBatchSignals(telemetry.metrics, allLimits),
+    limits: allLimits,
   });
   t.after(async () => {
     sender.abort();
@@ -277,7 +283,7 @@ for (const protocol of protocols) {
     receiver.misbehave({ kind: "hang" });
     const { exporter, count } = startPipeline(t, {
       otlp: endpointOf(receiver, protocol),
-      limits: { maximumQueuedSpans: 100, maximumBatchSpans: 10 },
+      limits: { maximumQueuedItems: 100, maximumBatchItems: 10 },
     });
     for (const span of buildSpans(1_000)) exporter.enqueue(span);
     await receiver.waitFor(({ requests }) => requests.length > 0);
@@ -290,7 +296,7 @@ for (const protocol of protocols) {
 
   test(`${protocol}: at the end the last spans are sent, and a dead receiver cannot hold the node up`, async (t) => {
     const receiver = await startReceiver(t);
-    const { exporter, sender, count } = startPipeline(t, {
+    const { exporter, sender, count, telemetry } = startPipeline(t, {
       otlp: endpointOf(receiver, protocol),
       limits: { batchDelayMs: 60_000 },
     });
@@ -305,6 +311,11 @@ for (const protocol of protocols) {
     await flushed;
     assert.equal(count(otelSdkProcessorSpanQueueSize), 0);
     assert.equal(count(otelSdkExporterSpanInflight), 0);
+    const lost = telemetry.series(otelSdkExporterSpanExported).filter((series) => "error.type" in series.attributes);
+    assert.equal(
+      lost.reduce((sum, series) => sum + series.value, 0),
+      3_000,
+    );
   });
 
   test(`${protocol}: TLS to an address and to a name, against the operator's authority only`, async (t) => {
@@ -342,6 +353,20 @@ for (const protocol of protocols) {
     assert.equal(count(otelSdkExporterSpanExported, protocol === "grpc" ? "UNAVAILABLE" : "ECONNREFUSED"), 1);
   });
 }
+
+test("a node that stops tries a collector that is down twice, not for as long as it would otherwise", async (t) => {
+  const receiver = await startReceiver(t);
+  receiver.misbehave({ kind: "refuse" });
+  const { exporter, sender, count } = startPipeline(t, {
+    otlp: endpointOf(receiver, "grpc"),
+    limits: { maximumBatchItems: 10 },
+  });
+  sender.hurry();
+  for (const span of buildSpans(100)) exporter.enqueue(span);
+  await exporter.flush();
+  assert.equal(receiver.requests.length, 2);
+  assert.equal(count(otelSdkExporterSpanExported, "UNAVAILABLE") + count(otelSdkExporterSpanExported, "shutdown"), 100);
+});
 
 test("http/protobuf: a redirect is not followed, nor is a web page taken for a receiver", async (t) => {
   const receiver = await startReceiver(t);

@@ -6,14 +6,8 @@
  */
 import type { RecordedSpan, RecordedSpanEvent, RecordedSpanLink, SpanKind } from "#model/recorded-span.ts";
 import { writeAttributes, writeResource, writeScope } from "./encode-common.ts";
-import { MAXIMUM_REQUEST_BYTES, type EncodedRequest } from "./encoded-request.ts";
+import { MAXIMUM_REQUEST_BYTES, type EncodedBatch, type EncodedRequest } from "./encoded-request.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
-
-export interface EncodedSpans {
-  readonly requests: readonly EncodedRequest[];
-  /** Spans too large for any request. */
-  readonly oversized: number;
-}
 
 const KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
 const STATUS_NUMBER = { unset: 0, ok: 1, error: 2 } as const;
@@ -21,7 +15,7 @@ const FLAG_SAMPLED = 0x01;
 const FLAG_HAS_IS_REMOTE = 0x100;
 const FLAG_IS_REMOTE = 0x200;
 
-export function encodeSpans(spans: readonly RecordedSpan[], maximumBytes = MAXIMUM_REQUEST_BYTES): EncodedSpans {
+export function encodeSpans(spans: readonly RecordedSpan[], maximumBytes = MAXIMUM_REQUEST_BYTES): EncodedBatch {
   const builder = new SpanRequestBuilder(maximumBytes);
   for (const group of groupSpans(spans)) for (const span of group) builder.add(span);
   return builder.finish();
@@ -59,7 +53,7 @@ class SpanRequestBuilder {
     this.#oversized++;
   }
 
-  finish(): EncodedSpans {
+  finish(): EncodedBatch {
     if (this.#items > 0) this.#closeRequest();
     return { requests: this.#requests, oversized: this.#oversized };
   }

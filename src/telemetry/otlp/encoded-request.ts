@@ -5,6 +5,12 @@ export interface EncodedRequest {
   readonly items: number;
 }
 
+export interface EncodedBatch {
+  readonly requests: readonly EncodedRequest[];
+  /** Items too large for any request. */
+  readonly oversized: number;
+}
+
 /**
  * Receivers refuse gRPC messages over 4 MiB unless told otherwise. The rest is for
  * the lengths of the enclosing messages, which are written last.

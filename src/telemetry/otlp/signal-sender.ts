@@ -17,12 +17,17 @@ import { backoffMs, type BackoffOptions, type Transport } from "./send-outcome.t
 export type Delivery = "delivered" | "failed" | "unsupported";
 
 export interface SignalSender {
-  /** False while the destination is known not to take this signal: then nothing need be collected. */
+  /** False while the destination is known not to take this signal, and after the end: nothing need be collected. */
   accepts(): boolean;
   /** Settles the request, by retrying for at most `retryForMs`. Never rejects. */
   deliver(request: EncodedRequest, retryForMs: number): Promise<Delivery>;
   /** Items that were given up before they became a request. */
   abandon(items: number, errorType: string): void;
+  /**
+   * The node is stopping: what is waiting is tried now, once more shortly after, and
+   * then nothing is: a collector that is down must not hold the node up.
+   */
+  hurry(): void;
   /** Ends waiting and calls under way; what is not delivered by now has failed. */
   abort(): void;
   close(): void;
@@ -59,6 +64,9 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
   const { transport, signals, clock } = options;
   const timing = options.timing ?? defaultSenderTiming;
   const aborted = new AbortController();
+  const hurried = new AbortController();
+  /** Requests fail at once: hurried, and the last one found nobody. */
+  let givenUp = false;
   let suspendedUntilMs = Number.NEGATIVE_INFINITY;
 
   async function attemptUntilSettled(request: EncodedRequest, giveUpAtMs: number): Promise<Delivery> {
@@ -71,11 +79,13 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
       );
       switch (outcome.kind) {
         case "accepted":
+          givenUp = false;
           signals.state("ok");
           if (outcome.note !== undefined) signals.remark(outcome.note);
           signals.exported(request.items);
           return "delivered";
         case "partial": {
+          givenUp = false;
           signals.state("ok");
           signals.remark(`partial success: ${outcome.reason}`);
           const rejected = Math.min(outcome.rejectedItems, request.items);
@@ -94,8 +104,8 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
         case "retry": {
           if (!aborted.signal.aborted) signals.state("failing", outcome.reason, outcome.errorType);
           const waitMs = backoffMs(attempt, timing.backoff, options.random, outcome.afterMs);
-          const mayWait = clock.monotonicMs() + waitMs < giveUpAtMs && (await waited(waitMs));
-          if (mayWait) continue;
+          const hasTime = clock.monotonicMs() + waitMs < giveUpAtMs;
+          if (hasTime && (hurried.signal.aborted ? await lastChance() : await waited(waitMs))) continue;
           signals.exported(request.items, outcome.errorType);
           return "failed";
         }
@@ -103,9 +113,21 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
     }
   }
 
+  /** False when nothing will come of another attempt. */
   async function waited(waitMs: number): Promise<boolean> {
     try {
-      await clock.delay(waitMs, aborted.signal);
+      await clock.delay(waitMs, AbortSignal.any([aborted.signal, hurried.signal]));
+    } catch {
+      // Hurried: try now.
+    }
+    return !aborted.signal.aborted;
+  }
+
+  async function lastChance(): Promise<boolean> {
+    if (givenUp) return false;
+    givenUp = true;
+    try {
+      await clock.delay(timing.backoff.initialMs / 4, aborted.signal);
       return true;
     } catch {
       return false;
@@ -113,8 +135,13 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
   }
 
   return {
-    accepts: () => clock.monotonicMs() >= suspendedUntilMs,
+    accepts: () => !aborted.signal.aborted && clock.monotonicMs() >= suspendedUntilMs,
     async deliver(request, retryForMs) {
+      if (clock.monotonicMs() < suspendedUntilMs) return "unsupported";
+      if (givenUp || aborted.signal.aborted) {
+        signals.exported(request.items, "shutdown");
+        return "failed";
+      }
       signals.inflight(request.items);
       try {
         return await attemptUntilSettled(request, clock.monotonicMs() + retryForMs);
@@ -123,6 +150,7 @@ export function createSignalSender(options: SignalSenderOptions): SignalSender {
       }
     },
     abandon: (items, errorType) => signals.exported(items, errorType),
+    hurry: () => hurried.abort(),
     abort: () => aborted.abort(),
     close: () => transport.close(),
   };

@@ -27,6 +27,8 @@ export interface RecorderUsage {
   readonly spans: number;
   readonly bytes: number;
   readonly traces: number;
+  /** The most spans there may be. */
+  readonly maximumSpans: number;
   /** Evicted or refused for want of room, since start. */
   readonly droppedSpans: number;
 }
@@ -52,8 +54,8 @@ export interface RecordingPipeline extends SpanRecorder {
 export interface RecorderOptions {
   readonly samplingRatio: number;
   /** By span name; longer ones promote their trace. */
-  readonly slowThresholdsMs: Readonly<Record<string, number>>;
-  readonly limits?: Partial<TraceStoreLimits>;
+  readonly slowThresholdsMs?: Readonly<Record<string, number>> | undefined;
+  readonly limits?: Partial<TraceStoreLimits> | undefined;
   readonly exportSpan: (span: RecordedSpan) => void;
   readonly now: () => number;
 }
@@ -64,10 +66,24 @@ const DEFAULT_LIMITS: TraceStoreLimits = {
   maximumSpansPerTrace: 2_000,
 };
 
+/** Longer ones are worth a look whatever the ratio. Streams are long by nature: no RPC is among these. */
+const DEFAULT_SLOW_THRESHOLDS_MS: Readonly<Record<string, number>> = {
+  "node.start": 60_000,
+  "vm.place": 5_000,
+  "vm.start": 60_000,
+  "vm.stop": 60_000,
+  "vm.delete": 60_000,
+  "image.materialize": 60_000,
+};
+
 export function createRecorder(options: RecorderOptions): RecordingPipeline {
-  const store = createTraceStore({ ...DEFAULT_LIMITS, ...options.limits });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const store = createTraceStore(limits);
   const thresholdsNano = new Map(
-    Object.entries(options.slowThresholdsMs).map(([name, thresholdMs]) => [name, BigInt(Math.ceil(thresholdMs * 1e6))]),
+    Object.entries(options.slowThresholdsMs ?? DEFAULT_SLOW_THRESHOLDS_MS).map(([name, thresholdMs]) => [
+      name,
+      BigInt(Math.ceil(thresholdMs * 1e6)),
+    ]),
   );
 
   function isNotable(span: RecordedSpan): boolean {
@@ -113,7 +129,7 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
       }
       return { accepted: accepted.length, rejected };
     },
-    usage: () => store.usage(),
+    usage: () => ({ ...store.usage(), maximumSpans: limits.maximumSpans }),
   };
 }
 

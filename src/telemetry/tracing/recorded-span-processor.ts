@@ -2,8 +2,9 @@
  * The SDK's span processor: knows the spans that are open in this process and hands
  * finished ones on as plain values.
  */
-import { SpanStatusCode, TraceFlags, type Attributes, type HrTime } from "@opentelemetry/api";
+import { SpanStatusCode, TraceFlags, type Attributes, type HrTime, type SpanContext } from "@opentelemetry/api";
 import type { ReadableSpan, Span, SpanProcessor } from "@opentelemetry/sdk-trace";
+import { otelSdkSpanLive, otelSdkSpanStarted } from "#gen/telemetry/metrics.ts";
 import {
   spanKinds,
   type RecordedSpan,
@@ -12,6 +13,7 @@ import {
   type SpanResource,
   type SpanStatus,
 } from "#model/recorded-span.ts";
+import type { CounterCell, Metrics, UpDownCounterCell } from "../port.ts";
 
 export interface RecordedSpanProcessor extends SpanProcessor {
   /** The open span of this process with this id, or undefined: then the context came from elsewhere. */
@@ -26,24 +28,58 @@ const MAXIMUM_JSON_LENGTH = 4_096;
 export function createRecordedSpanProcessor(
   resource: SpanResource,
   record: (span: RecordedSpan, sampled: boolean) => void,
+  metrics: Metrics,
 ): RecordedSpanProcessor {
   const open = new Map<string, Span>();
+  const cells = { sampled: bindSpanCells(metrics, "RECORD_AND_SAMPLE"), held: bindSpanCells(metrics, "RECORD_ONLY") };
+  const cellsOf = (context: SpanContext): SpanCells => (isSampled(context) ? cells.sampled : cells.held);
   return {
     openSpan(traceId, spanId) {
       const span = open.get(spanId);
       return span?.spanContext().traceId === traceId ? span : undefined;
     },
     onStart(span) {
-      if (open.size < MAXIMUM_OPEN_SPANS) open.set(span.spanContext().spanId, span);
+      const context = span.spanContext();
+      if (open.size < MAXIMUM_OPEN_SPANS) open.set(context.spanId, span);
+      const { started, live } = cellsOf(context);
+      started[originOf(span.parentSpanContext)].add(1);
+      live.add(1);
     },
     onEnd(span) {
       const context = span.spanContext();
       open.delete(context.spanId);
-      record(toRecordedSpan(span, resource), (context.traceFlags & TraceFlags.SAMPLED) !== 0);
+      cellsOf(context).live.add(-1);
+      record(toRecordedSpan(span, resource), isSampled(context));
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),
   };
+}
+
+type ParentOrigin = "none" | "local" | "remote";
+
+/** `otel.sdk.span.*` for one sampling result. */
+interface SpanCells {
+  readonly started: Readonly<Record<ParentOrigin, CounterCell>>;
+  readonly live: UpDownCounterCell;
+}
+
+function bindSpanCells(metrics: Metrics, result: "RECORD_ONLY" | "RECORD_AND_SAMPLE"): SpanCells {
+  const started = (origin: ParentOrigin): CounterCell =>
+    metrics.bind(otelSdkSpanStarted, { "otel.span.sampling_result": result, "otel.span.parent.origin": origin });
+  return {
+    started: { none: started("none"), local: started("local"), remote: started("remote") },
+    live: metrics.bind(otelSdkSpanLive, { "otel.span.sampling_result": result }),
+  };
+}
+
+function originOf(parent: SpanContext | undefined): ParentOrigin {
+  if (parent === undefined) return "none";
+  return parent.isRemote === true ? "remote" : "local";
+}
+
+function isSampled(context: SpanContext): boolean {
+  return (context.traceFlags & TraceFlags.SAMPLED) !== 0;
 }
 
 function toRecordedSpan(span: ReadableSpan, resource: SpanResource): RecordedSpan {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { context, propagation, trace } from "@opentelemetry/api";
 import type { RecordedSpan } from "#model/recorded-span.ts";
+import { createInertMetrics } from "../metrics/inert-metrics.ts";
 import { createTracing } from "./tracing.ts";
 
 const descriptor = { name: "ours", kind: "internal", brief: "", attributes: {} } as const;
@@ -15,6 +16,7 @@ test("spans of instrumentation that knows only OpenTelemetry join our traces, an
     samplingRatio: 1,
     isPromoted: () => false,
     record: (span) => recorded.push(span),
+    metrics: createInertMetrics(),
     now: () => performance.timeOrigin + performance.now(),
   });
   tracing.registerGlobally();

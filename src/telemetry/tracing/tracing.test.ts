@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { otelSdkSpanLive, otelSdkSpanStarted } from "#gen/telemetry/metrics.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan } from "#model/recorded-span.ts";
 import { Secret } from "#model/secret.ts";
 import { UNDECIDED_TRACE_STATE, type TraceContext } from "#model/trace-context.ts";
+import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
+import { createInertMetrics } from "../metrics/inert-metrics.ts";
 import type { AttributesOf, SpanDescriptor } from "../port.ts";
 import { createInertTracing } from "./inert-tracing.ts";
 import { createRandomIds } from "./random-ids.ts";
@@ -30,6 +33,7 @@ function start(overrides: Partial<TracingRuntimeOptions> = {}): { tracing: Traci
     samplingRatio: 1,
     isPromoted: () => false,
     record: (span, sampled) => recorded.push({ span, sampled }),
+    metrics: createInertMetrics(),
     now: () => performance.timeOrigin + performance.now(),
     ...overrides,
   });
@@ -185,4 +189,20 @@ test("ids are never all zero, even from a generator that stutters", () => {
   const ids = createRandomIds((buffer) => buffer.fill(fills++ === 0 ? 0 : 7));
   assert.equal(ids.generateTraceId(), "07".repeat(16));
   assert.equal(ids.generateSpanId(), "07".repeat(8));
+});
+
+test("spans are counted by what becomes of them and where they come from", () => {
+  const telemetry = createMemoryTelemetry();
+  const { tracing } = start({ samplingRatio: 0, metrics: telemetry.metrics });
+  const root = tracing.startSpan(descriptor, { attributes: none });
+  tracing.startSpan(descriptor, { attributes: none, parent: root.context }).end();
+  tracing.startSpan(descriptor, { attributes: none, parent: remote }).end();
+  const started = (result: "RECORD_ONLY" | "RECORD_AND_SAMPLE", origin: "none" | "local" | "remote"): unknown =>
+    telemetry.value(otelSdkSpanStarted, { "otel.span.sampling_result": result, "otel.span.parent.origin": origin });
+  assert.equal(started("RECORD_ONLY", "none"), 1);
+  assert.equal(started("RECORD_ONLY", "local"), 1);
+  assert.equal(started("RECORD_AND_SAMPLE", "remote"), 1);
+  assert.equal(telemetry.value(otelSdkSpanLive, { "otel.span.sampling_result": "RECORD_ONLY" }), 1);
+  root.end();
+  assert.equal(telemetry.value(otelSdkSpanLive, { "otel.span.sampling_result": "RECORD_ONLY" }), 0);
 });

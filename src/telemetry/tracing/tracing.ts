@@ -37,7 +37,7 @@ import { BlixardError } from "#model/errors.ts";
 import { spanKinds, type RecordedSpan, type SpanResource } from "#model/recorded-span.ts";
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
-import type { Attributes, ManualSpan, SpanDescriptor, SpanLink, SpanOptions, Tracing } from "../port.ts";
+import type { Attributes, ManualSpan, Metrics, SpanDescriptor, SpanLink, SpanOptions, Tracing } from "../port.ts";
 import { createExportSampler } from "./export-sampler.ts";
 import { createRandomIds, type RandomIds } from "./random-ids.ts";
 import { createRecordedSpanProcessor } from "./recorded-span-processor.ts";
@@ -56,6 +56,8 @@ export interface TracingRuntimeOptions {
   readonly samplingRatio: number;
   readonly isPromoted: (traceId: string) => boolean;
   readonly record: (span: RecordedSpan, sampled: boolean) => void;
+  /** For `otel.sdk.span.*`. */
+  readonly metrics: Metrics;
   /** Unix time in ms with fractions. */
   readonly now: () => number;
   readonly ids?: RandomIds;
@@ -73,7 +75,7 @@ const SPAN_LIMITS = {
 
 export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
   const { now } = options;
-  const processor = createRecordedSpanProcessor(options.resource, options.record);
+  const processor = createRecordedSpanProcessor(options.resource, options.record, options.metrics);
   const provider = new TracerProvider({
     resource: resourceFromAttributes(toOtelAttributes(options.resource.attributes)),
     sampler: createExportSampler(options),
