@@ -24,6 +24,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, describe, test } from "node:test";
+import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
 
 const repositoryDir = join(import.meta.dirname, "..", "..");
 const MARK = "BLIXARD_SETUP_TEST";
@@ -99,6 +100,34 @@ describe("on a machine without QEMU", () => {
     assert.equal(await setup.exitCode(), 2);
     assert.match(setup.output(), /neither root nor sudo.*\n.*apt-get .*install .*qemu-system-x86/);
   });
+});
+
+describe("installing QEMU", () => {
+  for (const [lists, expected] of [
+    ["present", ["install"]],
+    ["absent", ["install", "update", "install"]],
+  ] as const) {
+    test(`with the package lists ${lists}, apt-get is asked to ${expected.join(", ")}`, async () => {
+      const { home, env } = createBareMachine();
+      const path = join(home, "path");
+      // An apt-get that knows packages only once its lists are there, and then "installs" QEMU.
+      const commands = `for arg; do case $arg in install | update) what=$arg ;; esac; done
+        echo "$what $RUNLEVEL $DEBIAN_FRONTEND" >>"${home}/calls"
+        if [ "$what" = update ]; then : >"${home}/lists"; exit 0; fi
+        [ -e "${home}/lists" ] || exit 100
+        for tool in qemu-system-x86_64 qemu-img; do echo >"${path}/$tool"; /bin/chmod +x "${path}/$tool"; done`;
+      writeFileSync(join(path, "apt-get"), `#!/bin/sh\n${commands}\n`, { mode: 0o755 });
+      writeFileSync(join(path, "sudo"), '#!/bin/sh\nshift\nexec "$@"\n', { mode: 0o755 });
+      if (lists === "present") writeFileSync(join(home, "lists"), "");
+      const setup = startSetup({ ...env, BLIXARD_CACHE_DIR: findCacheDir(process.env) }, home);
+      assert.equal(await setup.exitCode(), 0, setup.output());
+      const calls = readFileSync(join(home, "calls"), "utf8").trim().split("\n");
+      assert.deepEqual(
+        calls,
+        expected.map((what) => `${what} 1 noninteractive`),
+      );
+    });
+  }
 });
 
 /** A checkout without dependencies, and a PATH that has what set-up itself runs and no more. */
