@@ -119,7 +119,9 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
         try {
           await once(state.changes, "change", { signal: deadline });
         } catch (error) {
-          throw new Error(`not received within ${deadlineMs} ms: ${predicate}\n${describe(state)}`, { cause: error });
+          throw new Error(`not received within ${deadlineMs} ms: ${String(predicate)}\n${describe(state)}`, {
+            cause: error,
+          });
         }
       }
     },

@@ -101,7 +101,7 @@ test("a secret is never shown, neither as a value, nor inside an object, nor in 
   for (const format of [human, formatJson]) {
     const { log, lines } = start(format);
     const attributes = { token: secret, nested: { token: secret } } as unknown as Record<string, string>;
-    log.error(`with ${secret}`, attributes, new Error(`bad token ${secret}`));
+    log.error(`with ${String(secret)}`, attributes, new Error(`bad token ${String(secret)}`));
     assert.doesNotMatch(lines.join(""), /hunter2/);
     assert.match(lines.join(""), /\[redacted\]/);
   }

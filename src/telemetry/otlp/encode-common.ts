@@ -1,7 +1,7 @@
 /** Parts that all signals share. Field numbers: opentelemetry/proto/{common,resource}/v1. */
 import type { SpanAttributes, SpanAttributeValue, SpanResource, SpanScope } from "#model/recorded-span.ts";
 import { attributes as registry } from "#gen/telemetry/attributes.ts";
-import { ProtobufWriter } from "./protobuf-writer.ts";
+import type { ProtobufWriter } from "./protobuf-writer.ts";
 
 /** Registry attributes that are doubles, so that 2.0 does not become the int 2. */
 const doubleKeys: ReadonlySet<string> = new Set(

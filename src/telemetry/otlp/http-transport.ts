@@ -76,14 +76,7 @@ function post(
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = (secure ? httpsRequest : httpRequest)(
-      {
-        ...options,
-        signal,
-        headers: { ...options.headers, "content-length": body.length } as Record<string, string | number>,
-      },
-      resolve,
-    );
+    const request = (secure ? httpsRequest : httpRequest)({ ...options, signal }, resolve);
     request.on("error", reject);
     request.end(body);
   });
