@@ -71,6 +71,7 @@ print(len(families), sum(len(family.samples) for family in families))
 `;
     const page = pageOfEverything("openmetrics");
     const { code, output } = await runWithInput("python3", ["-c", script], page, {
+      PATH: `${env["PATH"] ?? ""}:${join(packages, "bin")}`, // set-up unpacks a Python for machines without one
       PYTHONPATH: join(packages, "lib/python3/dist-packages"),
       PYTHONIOENCODING: "utf-8",
     });
