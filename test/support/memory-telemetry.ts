@@ -2,10 +2,12 @@
  * The telemetry port kept in memory, for tests of rooms that emit signals.
  *
  * Spans have real parents (AsyncLocalStorage), cells really count, and observable
- * groups run when the test says so (`collect()`): no timers, nothing to stop.
+ * groups run when the test says so (`collect()`): no timers, nothing to stop. An
+ * attribute that the registry does not know is a thrown error here.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
+import { attributes as registry } from "#gen/telemetry/attributes.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan, SpanAttributes, SpanStatus } from "#model/recorded-span.ts";
 import type { TraceContext } from "#model/trace-context.ts";
@@ -119,7 +121,10 @@ function createMemoryTracing(finished: RecordedSpan[], now: () => number, sample
     };
     return {
       context,
-      setAttributes: (more) => void (attributes = { ...attributes, ...definedOnly(more) }),
+      setAttributes(more) {
+        requireKnown(more);
+        attributes = { ...attributes, ...definedOnly(more) };
+      },
       addLink: (link) => void links.push(link),
       setError: fail,
       fail,
@@ -279,6 +284,7 @@ function createMemoryLogger(logs: MemoryLogRecord[], tracing: Tracing): Logger {
     error?: unknown,
     eventName?: string,
   ): void {
+    requireKnown(attributes);
     const context = tracing.active();
     logs.push({
       level,
@@ -297,4 +303,10 @@ function createMemoryLogger(logs: MemoryLogRecord[], tracing: Tracing): Logger {
     event: (descriptor, message, attributes) =>
       log(descriptor.severity, message, attributes, undefined, descriptor.name),
   };
+}
+
+function requireKnown(attributes: Attributes): void {
+  for (const key of Object.keys(attributes)) {
+    if (!Object.hasOwn(registry, key)) throw new Error(`${key} is not in telemetry/registry`);
+  }
 }

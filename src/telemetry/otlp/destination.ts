@@ -158,6 +158,10 @@ export function isAddress(destination: Destination): boolean {
   return isIP(destination.host) !== 0;
 }
 
+export function isLoopback({ host }: Destination): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
 function quote(text: string): string {
   return JSON.stringify(text.slice(0, 200));
 }

@@ -11,7 +11,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { Secret } from "#model/secret.ts";
-import { isAddress, type GrpcDestination, type OtlpSignal } from "./destination.ts";
+import { isAddress, isLoopback, type GrpcDestination, type OtlpSignal } from "./destination.ts";
 import { MAXIMUM_RESPONSE_BYTES, parseExportResponse, parseRpcStatus } from "./export-response.ts";
 import { grpcOutcome, type SendOutcome, type Transport } from "./send-outcome.ts";
 
@@ -70,6 +70,8 @@ function channelOptions(destination: GrpcDestination, userAgent: string): Channe
     "grpc.max_receive_message_length": MAXIMUM_RESPONSE_BYTES,
     "grpc.default_compression_algorithm":
       destination.compression === "gzip" ? compressionAlgorithms.gzip : compressionAlgorithms.identity,
+    // A proxy from the environment is for the world outside.
+    "grpc.enable_http_proxy": isLoopback(destination) ? 0 : 1,
     "grpc.initial_reconnect_backoff_ms": 500,
     "grpc.max_reconnect_backoff_ms": 5_000,
     ...(destination.secure && isAddress(destination)
