@@ -1,0 +1,38 @@
+/**
+ * `blixard node run`: the process around a node. Starts it, says in one line that it
+ * serves, waits for a signal, stops it. A second signal ends the process at once.
+ */
+import type { Config } from "#config/config.ts";
+import { startNode } from "./start-node.ts";
+
+export interface RunNodeOptions {
+  /** About the configuration; logged once telemetry runs. */
+  readonly warnings: readonly string[];
+}
+
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+/**
+ * Resolves with the exit code when the node has stopped: 0, or 3 when it did not stop cleanly.
+ * @throws BlixardError when it cannot start; nothing half-started is left
+ */
+export async function runNode(config: Config, { warnings }: RunNodeOptions): Promise<number> {
+  const stopping = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping.signal.aborted) process.exit(128 + (signal === "SIGINT" ? 2 : signal === "SIGHUP" ? 1 : 15));
+    stopping.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    const node = await startNode({ config, warnings, signal: stopping.signal });
+    if (node === undefined) return 0;
+    process.stdout.write(`${node.readyLine}\n`);
+    if (!stopping.signal.aborted) {
+      await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve, { once: true }));
+    }
+    const failures = await node.stop();
+    return failures.length === 0 ? 0 : 3;
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}

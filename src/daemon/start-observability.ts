@@ -1,0 +1,72 @@
+/** Telemetry and its listener: the first parts that start and the last that stop. */
+import type { Config } from "#config/config.ts";
+import type { Clock } from "#model/clock.ts";
+import { createTelemetry, type TelemetryRuntime } from "#telemetry/create-telemetry.ts";
+import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { NodeIdentity } from "./data-directory.ts";
+import { telemetryOptionsOf } from "./telemetry-options.ts";
+
+/** What `/readyz` says while the node starts, serves and stops. */
+export interface ReadinessBoard {
+  readonly readiness: () => Readiness;
+  /** What the node waits for. */
+  waitingFor(name: string, message: string): void;
+  done(name: string): void;
+}
+
+export interface Observability {
+  readonly telemetry: TelemetryRuntime;
+  /** URL of the page, when it is served. */
+  readonly metricsUrl: string | undefined;
+}
+
+const FLUSH_TIMEOUT_MS = 5_000;
+const SERVER_STOP_TIMEOUT_MS = 2_000;
+
+/** @throws BlixardError PORT_TAKEN, CONFIG_INVALID, CONFIG_UNREADABLE */
+export async function startObservability(
+  options: {
+    readonly config: Config;
+    readonly identity: NodeIdentity;
+    readonly version: string;
+    readonly clock: Clock;
+    readonly board: ReadinessBoard;
+  },
+  lifecycle: Lifecycle,
+): Promise<Observability> {
+  const { config, identity, board } = options;
+  const resource = { serviceVersion: options.version, clusterId: identity.clusterId, nodeId: identity.nodeId };
+  const terminal = { colour: process.stderr.isTTY && process.env["NO_COLOR"] === undefined };
+  const telemetry = createTelemetry({
+    ...(await telemetryOptionsOf(config, resource, terminal)),
+    clock: options.clock,
+    registerGlobally: true,
+  });
+  lifecycle.started({
+    name: "telemetry",
+    stop: () => telemetry.shutdown(FLUSH_TIMEOUT_MS),
+    stopTimeoutMs: FLUSH_TIMEOUT_MS + 1_000,
+  });
+  const { enabled, httpServer } = { enabled: config.observability.enabled, ...config.observability.metrics };
+  if (!enabled || !httpServer.enabled) return { telemetry, metricsUrl: undefined };
+  const server = await telemetry.startMetricsServer({ bind: httpServer.bind, readiness: board.readiness });
+  lifecycle.started({ name: "metrics listener", stop: () => server.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
+  return { telemetry, metricsUrl: `http://${hostForUrl(server.address.host)}:${server.address.port}/metrics` };
+}
+
+export function createReadinessBoard(): ReadinessBoard {
+  const checks = new Map<string, ReadinessCheck>();
+  return {
+    readiness: () => readinessOf([...checks.values()]),
+    waitingFor: (name, message) => void checks.set(name, { name, ready: false, message }),
+    done: (name) => void checks.set(name, { name, ready: true }),
+  };
+}
+
+/** A wildcard address is no address to call: this machine's own is. */
+function hostForUrl(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
