@@ -123,6 +123,12 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     };
   }
 
+  /** Whatever of the import is in no manifest by now is removed. */
+  function release(hold: Disposable): void {
+    void collector.request();
+    hold[Symbol.dispose]();
+  }
+
   /** Counts imports from their first byte, so that not more run than the disk and the memory bear. */
   async function measureImport(header: ImageHeader, work: () => Promise<ImageManifest>): Promise<ImageManifest> {
     if (imports >= maximumImports) {
@@ -199,10 +205,9 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
           return received;
         });
         importedBytes.add(sizeOf(manifest));
-        return { manifest, [Symbol.dispose]: () => hold[Symbol.dispose]() };
+        return { manifest, [Symbol.dispose]: () => release(hold) };
       } catch (error) {
-        void collector.request();
-        hold[Symbol.dispose]();
+        release(hold);
         throw error;
       }
     },

@@ -1,0 +1,123 @@
+/** Span and metrics of calls. Cells are bound once per method and outcome, never per call. */
+import {
+  grpcServerCallActive,
+  grpcServerCallDuration,
+  grpcServerRejected,
+  grpcServerRequestSize,
+  grpcServerResponseSize,
+  grpcServerStreamActive,
+  rpcServerCallDuration,
+} from "#gen/telemetry/metrics.ts";
+import { rpcServer } from "#gen/telemetry/spans.ts";
+import type { CounterCell, HistogramCell, ManualSpan, Telemetry, UpDownCounterCell } from "#telemetry/port.ts";
+import type { Call, ListenerKind, RejectionReason, RpcSystem } from "./call.ts";
+import { isServerFailure, statusNameOf } from "./errors.ts";
+import type { SpanPlace } from "./trace-headers.ts";
+
+export const OTHER_METHOD = "_OTHER";
+
+export interface Peer {
+  readonly listener: ListenerKind;
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+}
+
+export interface CallMeasurement {
+  requestSize(bytes: number): void;
+  responseSize(bytes: number): void;
+  /** The call's last byte is sent, or its connection is gone. */
+  end(): void;
+}
+
+export interface CallTelemetry {
+  startSpan(call: Call, place: SpanPlace, peer: Peer, originalMethod: string): ManualSpan;
+  measure(call: Call): CallMeasurement;
+  rejected(reason: RejectionReason): void;
+}
+
+interface MethodCells {
+  readonly callActive: UpDownCounterCell;
+  readonly streamActive: UpDownCounterCell;
+  readonly requestSize: HistogramCell;
+  readonly responseSize: HistogramCell;
+  readonly durationByStatus: Map<string, readonly HistogramCell[]>;
+}
+
+const rejectionReasons = ["auth", "overload", "invalid", "shutting_down"] as const satisfies readonly RejectionReason[];
+
+/** @param monotonicMs a clock that never jumps */
+export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs: () => number): CallTelemetry {
+  const cellsByMethod = new Map<string, MethodCells>();
+  // Bound at once: a rejection that never happened reads 0, not nothing.
+  const rejections = new Map<RejectionReason, CounterCell>(
+    rejectionReasons.map((reason) => [
+      reason,
+      metrics.bind(grpcServerRejected, { "blixard.grpc.rejection_reason": reason }),
+    ]),
+  );
+
+  function cellsOf(system: RpcSystem, method: string): MethodCells {
+    return cellsByMethod.getOrInsertComputed(`${system} ${method}`, () => {
+      const attributes = { "rpc.system.name": system, "rpc.method": method };
+      return {
+        callActive: metrics.bind(grpcServerCallActive, attributes),
+        streamActive: metrics.bind(grpcServerStreamActive, attributes),
+        requestSize: metrics.bind(grpcServerRequestSize, attributes),
+        responseSize: metrics.bind(grpcServerResponseSize, attributes),
+        durationByStatus: new Map(),
+      };
+    });
+  }
+
+  function durationsOf({ system, rpcMethod }: Call, cells: MethodCells, status: string): readonly HistogramCell[] {
+    return cells.durationByStatus.getOrInsertComputed(status, () => {
+      const attributes = {
+        "rpc.system.name": system,
+        "rpc.method": rpcMethod,
+        "rpc.status_code": status,
+        ...(isServerFailure(status) ? { "error.type": status } : {}),
+      };
+      return [metrics.bind(rpcServerCallDuration, attributes), metrics.bind(grpcServerCallDuration, attributes)];
+    });
+  }
+
+  return {
+    startSpan(call, place, peer, originalMethod) {
+      return tracing.startSpan(rpcServer, {
+        // Without a parent of its own the span would hang under whatever opened the listener.
+        parent: place.parent,
+        links: place.links,
+        name: call.rpcMethod,
+        attributes: {
+          "rpc.system.name": call.system,
+          "rpc.method": call.rpcMethod,
+          "blixard.grpc.listener": peer.listener,
+          "network.transport": peer.listener,
+          ...(call.rpcMethod === OTHER_METHOD ? { "rpc.method_original": originalMethod } : {}),
+          ...(peer.address === undefined
+            ? {}
+            : { "network.peer.address": peer.address, "client.address": peer.address }),
+          ...(peer.port === undefined ? {} : { "network.peer.port": peer.port, "client.port": peer.port }),
+        },
+      });
+    },
+    measure(call) {
+      const cells = cellsOf(call.system, call.rpcMethod);
+      const isStream = call.method !== undefined && call.method.methodKind !== "unary";
+      const startMs = monotonicMs();
+      cells.callActive.add(1);
+      if (isStream) cells.streamActive.add(1);
+      return {
+        requestSize: (bytes) => cells.requestSize.record(bytes),
+        responseSize: (bytes) => cells.responseSize.record(bytes),
+        end() {
+          cells.callActive.add(-1);
+          if (isStream) cells.streamActive.add(-1);
+          const status = call.failure === undefined ? "OK" : statusNameOf(call.failure);
+          for (const cell of durationsOf(call, cells, status)) cell.record((monotonicMs() - startMs) / 1000);
+        },
+      };
+    },
+    rejected: (reason) => rejections.get(reason)?.add(1),
+  };
+}
