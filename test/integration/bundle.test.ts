@@ -2,59 +2,43 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { buildBundle } from "../../scripts/build.ts";
+import { buildBundle, type BundleFile } from "../../scripts/build.ts";
 
 const repositoryDir = join(import.meta.dirname, "..", "..");
 const workDir = realpathSync(mkdtempSync(join(tmpdir(), "blixard-bundle-")));
 const packageDir = join(workDir, "package");
 const distDir = join(packageDir, "dist");
 
-before(() => buildBundle(distDir));
+let files: BundleFile[];
+
+before(async () => {
+  files = await buildBundle(distDir);
+});
 after(() => rmSync(workDir, { recursive: true, force: true }));
 
 describe("the bundle", () => {
   test("starts without the daemon, OpenTelemetry or etcd's client", () => {
-    const loaded = loadedAtStart(join(distDir, "main.js"));
+    const loaded = sourcesLoadedBy("main.js");
+    assert.notDeepEqual(containing(loaded, "src/cli/"), []);
     for (const heavy of ["src/daemon/", "src/telemetry/", "src/store/", "@opentelemetry/", "@grpc/grpc-js/"]) {
-      assert.deepEqual(
-        loaded.filter((source) => source.includes(heavy)),
-        [],
-      );
+      assert.deepEqual(containing(loaded, heavy), []);
     }
-    assert.ok(
-      loaded.some((source) => source.includes("src/cli/")),
-      "the regions of the sources are still marked",
-    );
   });
 
   test("contains the daemon all the same, for the command that runs it", () => {
-    const chunks = readdirSync(join(distDir, "chunks")).map((name) =>
-      readFileSync(join(distDir, "chunks", name), "utf8"),
-    );
-    assert.ok(chunks.some((text) => text.includes("//#region src/daemon/")));
+    const everything = files.flatMap((file) => file.sources);
+    assert.notDeepEqual(containing(everything, "src/daemon/"), []);
   });
 
-  test("has the guardian as a program that loads nothing of the daemon", () => {
-    const loaded = loadedAtStart(join(distDir, "guardian.js"));
+  test("has the guardian as a program that loads nothing of the daemon, and no package", () => {
+    const loaded = sourcesLoadedBy("guardian.js");
+    assert.notDeepEqual(containing(loaded, "src/guardian/"), []);
     for (const heavy of ["node_modules/", "src/daemon/", "src/api/"]) {
-      assert.deepEqual(
-        loaded.filter((source) => source.includes(heavy)),
-        [],
-      );
+      assert.deepEqual(containing(loaded, heavy), []);
     }
   });
 });
@@ -86,19 +70,15 @@ test("the npm package runs by itself, with nothing but the pinned Node beside it
   assert.ok(result.stdout.includes(manifest.version), result.stdout);
 });
 
-/** The sources in an entry and in every chunk it imports statically, as the bundler marks them. */
-function loadedAtStart(entry: string): string[] {
-  const pending = [entry];
-  const seen = new Set<string>();
-  const sources: string[] = [];
-  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
-    if (seen.has(file)) continue;
-    seen.add(file);
-    const text = readFileSync(file, "utf8");
-    sources.push(...[...text.matchAll(/^\/\/#region (.+)$/gm)].map((match) => match[1] ?? ""));
-    for (const [, specifier = ""] of text.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+)["'];$/gm)) {
-      pending.push(join(dirname(file), specifier));
-    }
+/** The sources in an entry and in every file it loads at once. */
+function sourcesLoadedBy(entry: string): string[] {
+  const loaded = new Set([entry]);
+  for (const name of loaded) {
+    for (const imported of files.find((file) => file.name === name)?.imports ?? []) loaded.add(imported);
   }
-  return sources;
+  return files.filter((file) => loaded.has(file.name)).flatMap((file) => file.sources);
+}
+
+function containing(sources: string[], part: string): string[] {
+  return sources.filter((source) => source.includes(part));
 }
