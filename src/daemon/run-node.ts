@@ -6,6 +6,7 @@ import type { Config } from "#config/config.ts";
 import { startNode } from "./start-node.ts";
 
 export interface RunNodeOptions {
+  readonly version: string;
   /** About the configuration; logged once telemetry runs. */
   readonly warnings: readonly string[];
 }
@@ -16,7 +17,7 @@ const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
  * Resolves with the exit code when the node has stopped: 0, or 3 when it did not stop cleanly.
  * @throws BlixardError when it cannot start; nothing half-started is left
  */
-export async function runNode(config: Config, { warnings }: RunNodeOptions): Promise<number> {
+export async function runNode(config: Config, { version, warnings }: RunNodeOptions): Promise<number> {
   const stopping = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping.signal.aborted) process.exit(128 + (signal === "SIGINT" ? 2 : signal === "SIGHUP" ? 1 : 15));
@@ -24,7 +25,7 @@ export async function runNode(config: Config, { warnings }: RunNodeOptions): Pro
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    const node = await startNode({ config, warnings, signal: stopping.signal });
+    const node = await startNode({ config, version, warnings, signal: stopping.signal });
     if (node === undefined) return 0;
     process.stdout.write(`${node.readyLine}\n`);
     if (!stopping.signal.aborted) {

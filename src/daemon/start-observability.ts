@@ -48,9 +48,9 @@ export async function startObservability(
     stop: () => telemetry.shutdown(FLUSH_TIMEOUT_MS),
     stopTimeoutMs: FLUSH_TIMEOUT_MS + 1_000,
   });
-  const { enabled, httpServer } = { enabled: config.observability.enabled, ...config.observability.metrics };
-  if (!enabled || !httpServer.enabled) return { telemetry, metricsUrl: undefined };
-  const server = await telemetry.startMetricsServer({ bind: httpServer.bind, readiness: board.readiness });
+  const { enabled, metrics } = config.observability;
+  if (!enabled || !metrics.httpServer.enabled) return { telemetry, metricsUrl: undefined };
+  const server = await telemetry.startMetricsServer({ bind: metrics.httpServer.bind, readiness: board.readiness });
   lifecycle.started({ name: "metrics listener", stop: () => server.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
   return { telemetry, metricsUrl: `http://${hostForUrl(server.address.host)}:${server.address.port}/metrics` };
 }

@@ -89,9 +89,17 @@ async function startMember(
 }
 
 /** The cluster behind `[store] endpoints`, asked before telemetry runs because every signal names it. */
-export async function learnClusterId(config: Config, proposed: string, clock: Clock, random: () => number): Promise<string> {
+export async function learnClusterId(
+  config: Config,
+  proposed: string,
+  clock: Clock,
+  random: () => number,
+): Promise<string> {
   const tls = await readTls(config);
-  const connection = createEtcdConnection({ endpoints: externalEndpoints(config), ...(tls === undefined ? {} : { tls }) });
+  const connection = createEtcdConnection({
+    endpoints: externalEndpoints(config),
+    ...(tls === undefined ? {} : { tls }),
+  });
   const store = createEtcdKeyValueStore({ connection, clock, random });
   try {
     const cluster = { id: proposed, name: config.cluster.name, createTimeMs: clock.now() };
@@ -108,7 +116,9 @@ function externalEndpoints(config: Config): EtcdEndpoint[] {
 
 async function readTls({ store }: Config): Promise<EtcdTls | undefined> {
   const [authorities, certificate, key] = await Promise.all(
-    [store.caFile, store.certificateFile, store.keyFile].map(async (path) => (path === undefined ? undefined : readFile(path, "utf8"))),
+    [store.caFile, store.certificateFile, store.keyFile].map(async (path) =>
+      path === undefined ? undefined : readFile(path, "utf8"),
+    ),
   );
   if (authorities === undefined && certificate === undefined) return undefined;
   return {
@@ -120,7 +130,11 @@ async function readTls({ store }: Config): Promise<EtcdTls | undefined> {
 
 function checkCluster(clusterId: string, { identity, config }: NodeEnvironment): void {
   if (clusterId === identity.clusterId) return;
-  throw new BlixardError("CONFIG_INVALID", `${config.node.dataDir} belongs to cluster ${identity.clusterId}, the store to ${clusterId}`, {
-    hint: "Use the data directory with its own store, or start this node with an empty one.",
-  });
+  throw new BlixardError(
+    "CONFIG_INVALID",
+    `${config.node.dataDir} belongs to cluster ${identity.clusterId}, the store to ${clusterId}`,
+    {
+      hint: "Use the data directory with its own store, or start this node with an empty one.",
+    },
+  );
 }
