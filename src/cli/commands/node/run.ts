@@ -1,5 +1,6 @@
 /** `blixard node run` */
 import { defineCommand } from "../../command.ts";
+import { version } from "../../version.ts";
 import { configOptions, loadNodeConfig } from "../../config-sources.ts";
 
 export const nodeRun = defineCommand({
@@ -15,6 +16,6 @@ export const nodeRun = defineCommand({
     const { config, warnings } = await loadNodeConfig(options, io);
     const { runNode } = await import("#daemon/run-node.ts");
     io.releaseSignals();
-    return runNode(config, { warnings });
+    return runNode(config, { version, warnings });
   },
 });
