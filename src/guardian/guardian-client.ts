@@ -110,8 +110,11 @@ export async function connectGuardian(options: GuardianClientOptions): Promise<G
 
 async function openConnection(options: GuardianClientOptions): Promise<Connection> {
   const socket = await connectSocket(options.state);
-  const waiting = new Map<number, (line: Readonly<Record<string, unknown>>) => void>();
+  const waiting = new Map<number, PromiseWithResolvers<Readonly<Record<string, unknown>>>>();
   let nextId = 1;
+  socket.once("close", () => {
+    for (const reply of waiting.values()) reply.reject(unavailable("the guardian closed the connection"));
+  });
 
   const splitter = createLineSplitter({
     maximumBytes: MAXIMUM_REPLY_BYTES,
@@ -119,7 +122,7 @@ async function openConnection(options: GuardianClientOptions): Promise<Connectio
       try {
         const message = parseObject(line);
         if (message["event"] === "exited") options.onExited((message as unknown as GuardianEvent).guest);
-        else waiting.get(Number(message["id"]))?.(message);
+        else waiting.get(Number(message["id"]))?.resolve(message);
       } catch (error) {
         // No guardian sends this: the connection is worth nothing any more.
         socket.destroy(toBlixardError(error));
@@ -130,21 +133,20 @@ async function openConnection(options: GuardianClientOptions): Promise<Connectio
 
   async function request(operation: GuardianRequest): Promise<unknown> {
     const id = nextId++;
-    const { promise, resolve, reject } = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-    const lost = (): void => reject(unavailable("the guardian closed the connection"));
-    const late = (): void => reject(unavailable(`the guardian did not answer ${operation.op} in time`));
-    const timer = setTimeout(late, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
-    waiting.set(id, resolve);
-    socket.once("close", lost);
+    const reply = Promise.withResolvers<Readonly<Record<string, unknown>>>();
+    const timer = setTimeout(
+      () => reply.reject(unavailable(`the guardian did not answer ${operation.op} in time`)),
+      options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    );
+    waiting.set(id, reply);
     try {
-      if (socket.destroyed) lost();
-      else socket.write(encodeLine({ id, ...operation }));
-      const message = await promise;
+      if (socket.destroyed) throw unavailable("there is no connection to the guardian");
+      socket.write(encodeLine({ id, ...operation }));
+      const message = await reply.promise;
       if (message["error"] !== undefined) throw fromReplyError(message["error"]);
       return message["result"];
     } finally {
       clearTimeout(timer);
-      socket.off("close", lost);
       waiting.delete(id);
     }
   }

@@ -1,8 +1,7 @@
 /** One guest process with its console, its channels and its companions, from the start to the report of its end. */
-import type { Duplex } from "node:stream";
 import { isAlive, type ProcessIdentity } from "#process/identity.ts";
 import { endProcess } from "#process/kill-ladder.ts";
-import { type ChildHandle, spawnProcess } from "#process/spawn.ts";
+import { type ChildHandle, type SpawnOptions, spawnProcess } from "#process/spawn.ts";
 import { createGuestChannel, type GuestChannel } from "./guest-channel.ts";
 import { guestEnvironment } from "./orphan-sweep.ts";
 import type { ExitReason, GuestCommand, GuestExit } from "./protocol.ts";
@@ -32,10 +31,14 @@ export async function startGuest(options: StartGuestOptions): Promise<Guest> {
   const companions: ChildHandle[] = [];
   try {
     for (const companion of command.companions) {
-      companions.push(await spawnMember(companion.argv, options, ["pipe"]));
+      companions.push(await spawnMember(companion.argv, options, { extra: ["pipe"] }));
     }
     const links = companions.map((companion) => companion.extra[0] ?? ("ignore" as const));
-    const child = await spawnMember(command.argv, options, [...command.channels.map(() => "pipe" as const), ...links]);
+    const child = await spawnMember(command.argv, options, {
+      stdin: "pipe",
+      stdout: "pipe",
+      extra: [...command.channels.map(() => "pipe" as const), ...links],
+    });
     for (const link of links) if (link !== "ignore") link.destroy();
     return superviseGuest(child, companions, options);
   } catch (error) {
@@ -47,7 +50,7 @@ export async function startGuest(options: StartGuestOptions): Promise<Guest> {
 function spawnMember(
   argv: readonly string[],
   options: StartGuestOptions,
-  extra: readonly ("pipe" | "ignore" | Duplex)[],
+  descriptors: Pick<SpawnOptions, "stdin" | "stdout" | "extra">,
 ): Promise<ChildHandle> {
   const [command = "", ...args] = argv;
   return spawnProcess({
@@ -55,9 +58,7 @@ function spawnMember(
     args,
     cwd: options.command.workingDir,
     environment: guestEnvironment(options.stateDir),
-    stdin: "pipe",
-    stdout: "pipe",
-    extra,
+    ...descriptors,
     umask: 0o077,
     parentDeathSignal: "KILL",
   });
@@ -70,7 +71,6 @@ function superviseGuest(child: ChildHandle, companions: readonly ChildHandle[], 
     const stream = child.extra[index];
     if (stream !== undefined) channels.set(name, createGuestChannel(stream));
   }
-  for (const companion of companions) companion.stdout?.resume();
   const hasConsole = child.stdout !== undefined && child.stdin !== undefined;
   const drained = hasConsole ? hub.attachGuest(command.instanceId, child.stdout, child.stdin) : Promise.resolve();
   let reason: ExitReason = "";

@@ -54,7 +54,10 @@ export interface GuestCommand {
   /** Where the serial log is kept; it exists. */
   readonly logDir: string;
   readonly channels: readonly string[];
-  /** Helpers that live and die with the guest; descriptor 3 of each is one end of a socket pair, the guest has the other. */
+  /**
+   * Helpers that live and die with the guest; descriptor 3 of each is one end of a socket pair, the guest has the
+   * other. They must not speak before the guest does.
+   */
   readonly companions: readonly CompanionCommand[];
   /** May be started elsewhere when this node is lost: killed at the fencing deadline. */
   readonly fenced: boolean;
