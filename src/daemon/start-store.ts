@@ -65,7 +65,8 @@ export async function startStore(
   checkCluster(cluster.id, environment);
   const cache = createWatchCache({ store, clock, random, logger: telemetry.logger });
   lifecycle.started({ name: "watch cache", stop: () => cache.stop(), stopTimeoutMs: CLIENT_STOP_TIMEOUT_MS });
-  await cache.start(signal);
+  // It follows the store for as long as the node runs: no part of the trace of the start.
+  await telemetry.tracing.run(undefined, () => cache.start(signal));
   return { store, cache, connection, kind: external ? "external" : "embedded" };
 }
 

@@ -83,7 +83,7 @@ export async function startWork(
     stopTimeoutMs: AGENT_STOP_TIMEOUT_MS + 1_000,
   });
   await agent.start(signal);
-  observe(environment, parts, { agent, resources }, lifecycle);
+  telemetry.tracing.run(undefined, () => observe(environment, parts, { agent, resources }, lifecycle));
   return { admission, agent, images };
 }
 
@@ -134,7 +134,8 @@ function startControl(environment: WorkEnvironment, { store, cache }: WorkParts,
     nodeId: identity.nodeId,
     instanceId,
   });
-  leadership.start((term) => loop.act(term));
+  // Loops outlive the start: what they do belongs to no trace, or to that of the operation they serve.
+  telemetry.tracing.run(undefined, () => leadership.start((term) => loop.act(term)));
   lifecycle.started({ name: "control loops", stop: () => leadership.stop(), stopTimeoutMs: 5_000 });
 }
 
