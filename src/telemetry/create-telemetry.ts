@@ -130,7 +130,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
 
   async function stop(timeoutMs: number): Promise<void> {
     logger.flush();
-    await shutDownClient(client, clock, timeoutMs);
+    await shutDownClient(client, timeoutMs);
     groups.dispose();
     engine?.stop();
     stderrLogger.flush();
@@ -174,12 +174,11 @@ function observeRecorder(metrics: Metrics, recorder: RecordingPipeline): Disposa
   });
 }
 
-async function shutDownClient(client: OtlpClient, clock: Clock, timeoutMs: number): Promise<void> {
-  const deadline = new AbortController();
-  const flushed = client.flush().finally(() => deadline.abort());
-  const expired = clock.delay(timeoutMs, deadline.signal).catch(() => undefined);
-  await Promise.race([flushed, expired]);
+async function shutDownClient(client: OtlpClient, timeoutMs: number): Promise<void> {
+  // This timer, unlike the others, keeps the process alive: the last signals are on their way.
+  const deadline = setTimeout(() => client.abort(), timeoutMs);
+  await client.flush();
+  clearTimeout(deadline);
   client.abort();
-  await flushed;
   client.close();
 }

@@ -99,11 +99,11 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
       options.exportSpan(span);
     } else if (mayPromote && isNotable(span)) {
       trace.promoted = true;
-      for (const held of trace.held) options.exportSpan(held);
-      trace.held = [];
+      for (const held of trace.held ?? []) options.exportSpan(held);
+      trace.held = undefined;
       options.exportSpan(span);
     } else if (kept) {
-      trace.held.push(span);
+      (trace.held ??= []).push(span);
     }
   }
 

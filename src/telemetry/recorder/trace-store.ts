@@ -16,10 +16,11 @@ export interface TraceStoreLimits {
 }
 
 export interface StoredTrace {
+  readonly traceId: string;
   /** In the order they ended. */
   readonly spans: RecordedSpan[];
-  /** Those of `spans` that were not exported. */
-  held: RecordedSpan[];
+  /** Those of `spans` that were not exported, if any. */
+  held: RecordedSpan[] | undefined;
   bytes: number;
   /** Spans that came after the trace was full. */
   droppedSpans: number;
@@ -41,56 +42,39 @@ const BRIEF_TRACE_SPANS = 4;
 /** Brief traces leave first while they hold more than this share of the budget. */
 const BRIEF_TRACE_SHARE = 0.25;
 
-interface Segment {
-  readonly traces: Map<string, StoredTrace>;
-  spans: number;
-  bytes: number;
-}
-
 export function createTraceStore(limits: TraceStoreLimits): TraceStore {
-  const brief: Segment = { traces: new Map(), spans: 0, bytes: 0 };
-  const long: Segment = { traces: new Map(), spans: 0, bytes: 0 };
+  const traces = new Map<string, Entry>();
+  const brief = new Segment();
+  const long = new Segment();
   let droppedSpans = 0;
 
-  function take(traceId: string): StoredTrace | undefined {
-    for (const segment of [brief, long]) {
-      const trace = segment.traces.get(traceId);
-      if (trace === undefined) continue;
-      segment.traces.delete(traceId);
-      segment.spans -= trace.spans.length;
-      segment.bytes -= trace.bytes;
-      return trace;
-    }
-    return undefined;
-  }
+  const segmentOf = (trace: Entry): Segment => (trace.spans.length < BRIEF_TRACE_SPANS ? brief : long);
 
-  /** At the end of its segment: a Map keeps insertion order, so the first is the longest quiet. */
-  function put(traceId: string, trace: StoredTrace): void {
-    const segment = trace.spans.length < BRIEF_TRACE_SPANS ? brief : long;
-    segment.traces.set(traceId, trace);
-    segment.spans += trace.spans.length;
-    segment.bytes += trace.bytes;
-  }
-
-  function isOver(share: number, segments: readonly Segment[]): boolean {
-    const spans = segments.reduce((sum, segment) => sum + segment.spans, 0);
-    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  function isOver(share: number, spans: number, bytes: number): boolean {
     return spans > limits.maximumSpans * share || bytes > limits.maximumBytes * share;
   }
 
   function evict(): void {
-    while (isOver(1, [brief, long])) {
-      const briefFirst = isOver(BRIEF_TRACE_SHARE, [brief]) || long.traces.size === 0;
-      const oldest = (briefFirst ? brief : long).traces.keys().next().value;
+    while (isOver(1, brief.spans + long.spans, brief.bytes + long.bytes)) {
+      const briefFirst = isOver(BRIEF_TRACE_SHARE, brief.spans, brief.bytes);
+      const oldest = (briefFirst ? brief.first : long.first) ?? brief.first;
       if (oldest === undefined) return;
-      droppedSpans += take(oldest)?.spans.length ?? 0;
+      segmentOf(oldest).remove(oldest);
+      traces.delete(oldest.traceId);
+      droppedSpans += oldest.spans.length;
     }
   }
 
   return {
-    get: (traceId) => brief.traces.get(traceId) ?? long.traces.get(traceId),
+    get: (traceId) => traces.get(traceId),
     add(span) {
-      const trace = take(span.traceId) ?? createStoredTrace();
+      let trace = traces.get(span.traceId);
+      if (trace === undefined) {
+        trace = createEntry(span.traceId);
+        traces.set(span.traceId, trace);
+      } else {
+        segmentOf(trace).remove(trace);
+      }
       const kept = trace.spans.length < limits.maximumSpansPerTrace;
       if (kept) {
         trace.spans.push(span);
@@ -99,19 +83,62 @@ export function createTraceStore(limits: TraceStoreLimits): TraceStore {
         trace.droppedSpans++;
         droppedSpans++;
       }
-      put(span.traceId, trace);
+      segmentOf(trace).append(trace);
       evict();
       return { trace, kept };
     },
     usage: () => ({
       spans: brief.spans + long.spans,
       bytes: brief.bytes + long.bytes,
-      traces: brief.traces.size + long.traces.size,
+      traces: traces.size,
       droppedSpans,
     }),
   };
 }
 
-function createStoredTrace(): StoredTrace {
-  return { spans: [], held: [], bytes: 0, droppedSpans: 0, sampled: false, promoted: false };
+interface Entry extends StoredTrace {
+  previous: Entry | undefined;
+  next: Entry | undefined;
+}
+
+function createEntry(traceId: string): Entry {
+  return {
+    traceId,
+    spans: [],
+    held: undefined,
+    bytes: 0,
+    droppedSpans: 0,
+    sampled: false,
+    promoted: false,
+    previous: undefined,
+    next: undefined,
+  };
+}
+
+/** Traces in the order of their last span, as a linked list: moving one to the end is a few assignments. */
+class Segment {
+  first: Entry | undefined;
+  #last: Entry | undefined;
+  spans = 0;
+  bytes = 0;
+
+  append(trace: Entry): void {
+    trace.previous = this.#last;
+    trace.next = undefined;
+    if (this.#last === undefined) this.first = trace;
+    else this.#last.next = trace;
+    this.#last = trace;
+    this.spans += trace.spans.length;
+    this.bytes += trace.bytes;
+  }
+
+  remove(trace: Entry): void {
+    const { previous, next } = trace;
+    if (previous === undefined) this.first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    this.spans -= trace.spans.length;
+    this.bytes -= trace.bytes;
+  }
 }

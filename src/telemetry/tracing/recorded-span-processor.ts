@@ -8,12 +8,17 @@ import { otelSdkSpanLive, otelSdkSpanStarted } from "#gen/telemetry/metrics.ts";
 import {
   spanKinds,
   type RecordedSpan,
+  type RecordedSpanEvent,
+  type RecordedSpanLink,
   type SpanAttributes,
   type SpanAttributeValue,
   type SpanResource,
+  type SpanScope,
   type SpanStatus,
 } from "#model/recorded-span.ts";
 import type { CounterCell, Metrics, UpDownCounterCell } from "../port.ts";
+
+type InstrumentationScope = ReadableSpan["instrumentationScope"];
 
 export interface RecordedSpanProcessor extends SpanProcessor {
   /** The open span of this process with this id, or undefined: then the context came from elsewhere. */
@@ -31,6 +36,7 @@ export function createRecordedSpanProcessor(
   metrics: Metrics,
 ): RecordedSpanProcessor {
   const open = new Map<string, Span>();
+  const scopes = new WeakMap<InstrumentationScope, SpanScope>();
   const cells = { sampled: bindSpanCells(metrics, "RECORD_AND_SAMPLE"), held: bindSpanCells(metrics, "RECORD_ONLY") };
   const cellsOf = (context: SpanContext): SpanCells => (isSampled(context) ? cells.sampled : cells.held);
   return {
@@ -49,7 +55,8 @@ export function createRecordedSpanProcessor(
       const context = span.spanContext();
       open.delete(context.spanId);
       cellsOf(context).live.add(-1);
-      record(toRecordedSpan(span, resource), isSampled(context));
+      const scope = scopes.getOrInsertComputed(span.instrumentationScope, toScope);
+      record(toRecordedSpan(span, resource, scope), isSampled(context));
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),
@@ -82,37 +89,43 @@ function isSampled(context: SpanContext): boolean {
   return (context.traceFlags & TraceFlags.SAMPLED) !== 0;
 }
 
-function toRecordedSpan(span: ReadableSpan, resource: SpanResource): RecordedSpan {
+/** Shares what it can: this runs for every span. The SDK's objects do not change after the end. */
+function toRecordedSpan(span: ReadableSpan, resource: SpanResource, scope: SpanScope): RecordedSpan {
   const context = span.spanContext();
   const parent = span.parentSpanContext;
   const traceState = context.traceState?.serialize();
   return {
     traceId: context.traceId,
     spanId: context.spanId,
-    ...(parent === undefined ? {} : { parentSpanId: parent.spanId, parentIsRemote: parent.isRemote === true }),
-    ...(traceState === undefined || traceState === "" ? {} : { traceState }),
+    ...(parent === undefined ? undefined : { parentSpanId: parent.spanId, parentIsRemote: parent.isRemote === true }),
+    ...(traceState === undefined || traceState === "" ? undefined : { traceState }),
     name: span.name,
     kind: spanKinds[span.kind] ?? "internal",
     startUnixNano: toUnixNano(span.startTime),
     endUnixNano: toUnixNano(span.endTime),
     status: toStatus(span.status),
     attributes: toAttributes(span.attributes),
-    links: span.links.map((link) => ({
-      traceId: link.context.traceId,
-      spanId: link.context.spanId,
-      attributes: toAttributes(link.attributes),
-    })),
-    events: span.events.map((event) => ({
-      name: event.name,
-      timeUnixNano: toUnixNano(event.time),
-      attributes: toAttributes(event.attributes),
-    })),
+    links: span.links.length === 0 ? none : span.links.map(toLink),
+    events: span.events.length === 0 ? none : span.events.map(toEvent),
     resource,
-    scope: {
-      name: span.instrumentationScope.name,
-      ...(span.instrumentationScope.version === undefined ? {} : { version: span.instrumentationScope.version }),
-    },
+    scope,
   };
+}
+
+const none: readonly never[] = Object.freeze([]);
+const unset: SpanStatus = Object.freeze({ code: "unset" });
+const ok: SpanStatus = Object.freeze({ code: "ok" });
+
+function toLink(link: ReadableSpan["links"][number]): RecordedSpanLink {
+  return { traceId: link.context.traceId, spanId: link.context.spanId, attributes: toAttributes(link.attributes) };
+}
+
+function toEvent(event: ReadableSpan["events"][number]): RecordedSpanEvent {
+  return { name: event.name, timeUnixNano: toUnixNano(event.time), attributes: toAttributes(event.attributes) };
+}
+
+function toScope({ name, version }: InstrumentationScope): SpanScope {
+  return version === undefined ? { name } : { name, version };
 }
 
 function toUnixNano([seconds, nanos]: HrTime): bigint {
@@ -120,18 +133,27 @@ function toUnixNano([seconds, nanos]: HrTime): bigint {
 }
 
 function toStatus(status: ReadableSpan["status"]): SpanStatus {
-  if (status.code === SpanStatusCode.UNSET) return { code: "unset" };
-  if (status.code === SpanStatusCode.OK) return { code: "ok" };
-  return { code: "error", ...(status.message === undefined ? {} : { message: status.message }) };
+  if (status.code === SpanStatusCode.UNSET) return unset;
+  if (status.code === SpanStatusCode.OK) return ok;
+  return status.message === undefined ? { code: "error" } : { code: "error", message: status.message };
 }
 
 function toAttributes(attributes: Attributes | undefined): SpanAttributes {
+  if (attributes === undefined) return {};
+  if (isPlain(attributes)) return attributes;
   const plain: Record<string, SpanAttributeValue> = {};
-  for (const key in attributes) {
-    const value: unknown = attributes[key];
+  for (const [key, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== null) plain[key] = toAttributeValue(value);
   }
   return plain;
+}
+
+function isPlain(attributes: Attributes): attributes is Record<string, string | number | boolean> {
+  for (const key in attributes) {
+    const type = typeof attributes[key];
+    if (type !== "string" && type !== "number" && type !== "boolean") return false;
+  }
+  return true;
 }
 
 /** Third-party instrumentation may set any value of OpenTelemetry's; what is not simple becomes JSON. */
