@@ -21,52 +21,103 @@ export const commandTable: Readonly<Record<string, NounEntry>> = {
     verbs: {
       create: { summary: "Creates a VM.", load: async () => (await import("./commands/vm/create.ts")).vmCreate },
       list: { summary: "Lists VMs.", load: async () => (await import("./commands/vm/list.ts")).vmList },
-      get: { summary: "Shows one VM, and why it is in its state.", load: async () => (await import("./commands/vm/get.ts")).vmGet },
-      watch: { summary: "Shows VMs, then every change.", load: async () => (await import("./commands/vm/watch.ts")).vmWatch },
+      get: {
+        summary: "Shows one VM, and why it is in its state.",
+        load: async () => (await import("./commands/vm/get.ts")).vmGet,
+      },
+      watch: {
+        summary: "Shows VMs, then every change.",
+        load: async () => (await import("./commands/vm/watch.ts")).vmWatch,
+      },
       start: { summary: "Starts a VM.", load: async () => (await import("./commands/vm/start.ts")).vmStart },
-      stop: { summary: "Stops a VM: asks its guest, then forces it.", load: async () => (await import("./commands/vm/stop.ts")).vmStop },
+      stop: {
+        summary: "Stops a VM: asks its guest, then forces it.",
+        load: async () => (await import("./commands/vm/stop.ts")).vmStop,
+      },
       restart: { summary: "Restarts a VM.", load: async () => (await import("./commands/vm/restart.ts")).vmRestart },
-      pause: { summary: "Pauses a VM's virtual CPUs.", load: async () => (await import("./commands/vm/pause.ts")).vmPause },
-      resume: { summary: "Lets a paused VM run on.", load: async () => (await import("./commands/vm/resume.ts")).vmResume },
-      delete: { summary: "Deletes a VM and its disks.", load: async () => (await import("./commands/vm/delete.ts")).vmDelete },
+      pause: {
+        summary: "Pauses a VM's virtual CPUs.",
+        load: async () => (await import("./commands/vm/pause.ts")).vmPause,
+      },
+      resume: {
+        summary: "Lets a paused VM run on.",
+        load: async () => (await import("./commands/vm/resume.ts")).vmResume,
+      },
+      delete: {
+        summary: "Deletes a VM and its disks.",
+        load: async () => (await import("./commands/vm/delete.ts")).vmDelete,
+      },
       logs: { summary: "Prints a VM's serial log.", load: async () => (await import("./commands/vm/logs.ts")).vmLogs },
-      console: { summary: "Attaches to a VM's serial console.", load: async () => (await import("./commands/vm/console.ts")).vmConsole },
-      trace: { summary: "Shows the trace of a VM's creation or of a later operation.", load: async () => (await import("./commands/vm/trace.ts")).vmTrace },
+      console: {
+        summary: "Attaches to a VM's serial console.",
+        load: async () => (await import("./commands/vm/console.ts")).vmConsole,
+      },
+      trace: {
+        summary: "Shows the trace of a VM's creation or of a later operation.",
+        load: async () => (await import("./commands/vm/trace.ts")).vmTrace,
+      },
     },
   },
   image: {
     summary: "images that VMs boot from",
     verbs: {
-      import: { summary: "Imports a kernel with an initrd, or a disk.", load: async () => (await import("./commands/image/import.ts")).imageImport },
+      import: {
+        summary: "Imports a kernel with an initrd, or a disk.",
+        load: async () => (await import("./commands/image/import.ts")).imageImport,
+      },
       list: { summary: "Lists images.", load: async () => (await import("./commands/image/list.ts")).imageList },
-      delete: { summary: "Deletes an image that no VM uses.", load: async () => (await import("./commands/image/delete.ts")).imageDelete },
+      delete: {
+        summary: "Deletes an image that no VM uses.",
+        load: async () => (await import("./commands/image/delete.ts")).imageDelete,
+      },
     },
   },
   node: {
     summary: "machines that run VMs",
     verbs: {
-      run: { summary: "Runs a node in the foreground.", load: async () => (await import("./commands/node/run.ts")).nodeRun },
+      run: {
+        summary: "Runs a node in the foreground.",
+        load: async () => (await import("./commands/node/run.ts")).nodeRun,
+      },
       list: { summary: "Lists nodes.", load: async () => (await import("./commands/node/list.ts")).nodeList },
-      cordon: { summary: "Places no new VM on a node.", load: async () => (await import("./commands/node/cordon.ts")).nodeCordon },
-      uncordon: { summary: "Places VMs on a node again.", load: async () => (await import("./commands/node/uncordon.ts")).nodeUncordon },
+      cordon: {
+        summary: "Places no new VM on a node.",
+        load: async () => (await import("./commands/node/cordon.ts")).nodeCordon,
+      },
+      uncordon: {
+        summary: "Places VMs on a node again.",
+        load: async () => (await import("./commands/node/uncordon.ts")).nodeUncordon,
+      },
     },
   },
   cluster: {
     summary: "the nodes together",
     verbs: {
-      status: { summary: "Shows the cluster's members and who leads.", load: async () => (await import("./commands/cluster/status.ts")).clusterStatus },
+      status: {
+        summary: "Shows the cluster's members and who leads.",
+        load: async () => (await import("./commands/cluster/status.ts")).clusterStatus,
+      },
     },
   },
   config: {
     summary: "a node's configuration",
     verbs: {
-      check: { summary: "Checks a configuration file.", load: async () => (await import("./commands/config/check.ts")).configCheck },
-      show: { summary: "Shows the effective configuration and where each value comes from.", load: async () => (await import("./commands/config/show.ts")).configShow },
+      check: {
+        summary: "Checks a configuration file.",
+        load: async () => (await import("./commands/config/check.ts")).configCheck,
+      },
+      show: {
+        summary: "Shows the effective configuration and where each value comes from.",
+        load: async () => (await import("./commands/config/show.ts")).configShow,
+      },
     },
   },
 };
 
 /** Commands without a verb. */
 export const plainCommands: Readonly<Record<string, VerbEntry>> = {
-  completion: { summary: "Prints a completion script for a shell.", load: async () => (await import("./commands/completion.ts")).completion },
+  completion: {
+    summary: "Prints a completion script for a shell.",
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
 };

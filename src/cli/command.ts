@@ -71,7 +71,12 @@ export function flag(description: string, hints: { readonly short?: string } = {
 }
 
 /** `--image NAME`; the last one given counts. */
-export function option<T>(placeholder: string, description: string, parse: (text: string) => T, hints: ValueHints = {}): OptionDefinition<T | undefined> {
+export function option<T>(
+  placeholder: string,
+  description: string,
+  parse: (text: string) => T,
+  hints: ValueHints = {},
+): OptionDefinition<T | undefined> {
   return {
     description,
     ...hints,
@@ -85,14 +90,27 @@ export function option<T>(placeholder: string, description: string, parse: (text
 }
 
 /** `--label K=V`, any number of times. */
-export function repeated<T>(placeholder: string, description: string, parse: (text: string) => T, hints: ValueHints = {}): OptionDefinition<readonly T[]> {
+export function repeated<T>(
+  placeholder: string,
+  description: string,
+  parse: (text: string) => T,
+  hints: ValueHints = {},
+): OptionDefinition<readonly T[]> {
   return { description, ...hints, placeholder, repeatable: true, parse: (texts) => texts.map((text) => parse(text)) };
 }
 
 /** One of a few words. */
-export function choiceOption<const V extends string>(values: readonly V[], description: string, hints: { readonly short?: string } = {}): OptionDefinition<V | undefined> {
-  const parse = (text: string): V => values.find((value) => value === text) ?? usageError(`"${text}" is none of ${values.join(", ")}`);
-  return option(values.join("|"), description, parse, { ...hints, values });
+export function choiceOption<const V extends string>(
+  values: readonly V[],
+  description: string,
+  hints: { readonly short?: string; readonly placeholder?: string } = {},
+): OptionDefinition<V | undefined> {
+  const { placeholder, ...others } = hints;
+  const parse = (text: string): V =>
+    values.find((value) => value === text) ?? usageError(`"${text}" is none of ${values.join(", ")}`);
+  // Where the words are too long for their place in help they stand in the description.
+  const described = placeholder === undefined ? description : `${description} One of ${values.join(", ")}.`;
+  return option(placeholder ?? values.join("|"), described, parse, { ...others, values });
 }
 
 /** Takes any text. */

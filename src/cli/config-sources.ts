@@ -6,9 +6,17 @@ import { anyText, choiceOption, option } from "./command.ts";
 import type { CliIo } from "./io.ts";
 
 export const configOptions = {
-  config: option("FILE", "The configuration (TOML). Default: BLIXARD_CONFIG, else none: every key has a default.", anyText, { short: "c", complete: "file" }),
+  config: option(
+    "FILE",
+    "The configuration (TOML). Default: BLIXARD_CONFIG, else none: every key has a default.",
+    anyText,
+    { short: "c", complete: "file" },
+  ),
   dataDir: option("DIRECTORY", "Where the node keeps everything (node.data_dir).", anyText, { complete: "directory" }),
-  logLevel: choiceOption(["debug", "info", "warn", "error"], "Least severity that is logged (observability.logging.level)."),
+  logLevel: choiceOption(
+    ["debug", "info", "warn", "error"],
+    "Least severity that is logged (observability.logging.level).",
+  ),
   logFormat: choiceOption(["human", "json"], "How log lines look (observability.logging.format)."),
 };
 
@@ -20,7 +28,10 @@ export interface ConfigFlags {
 }
 
 /** @throws BlixardError CONFIG_UNREADABLE, ConfigError */
-export function loadNodeConfig({ config, dataDir, logLevel, logFormat }: ConfigFlags, io: CliIo): Promise<LoadedConfig> {
+export function loadNodeConfig(
+  { config, dataDir, logLevel, logFormat }: ConfigFlags,
+  io: CliIo,
+): Promise<LoadedConfig> {
   const flags = {
     ...flagFor("node.data_dir", "--data-dir", dataDir),
     ...flagFor("observability.logging.level", "--log-level", logLevel),

@@ -40,7 +40,7 @@ export function renderFailure(error: unknown, style: Style): readonly string[] {
   const [first = "", ...more] = message.split("\n");
   const causes = causeChain(error).slice(1);
   return [
-    `${style("red", "error:")} ${printable(first)} ${style("dim", `(${code})`)}`,
+    `${style("red", "error:")} ${printable(first.replace(/:$/, ""))} ${style("dim", `(${code})`)}${first.endsWith(":") ? ":" : ""}`,
     ...more.map(printable),
     ...causes.map((cause) => `  caused by: ${printable(cause)}`),
     ...(hint === undefined ? [] : [`  ${style("bold", "next:")} ${printable(hint)}`]),
@@ -56,6 +56,10 @@ export function failureAsJson(error: unknown): string {
 
 function describe(error: unknown): BlixardError {
   if (error instanceof BlixardError) return error;
-  const hint = "This is a defect of Blixard: please report it, with the output of the same command under BLIXARD_DEBUG=1.";
-  return new BlixardError("INTERNAL", toBlixardError(error).message, { cause: error instanceof Error ? error.cause : undefined, hint });
+  const hint =
+    "This is a defect of Blixard: please report it, with the output of the same command under BLIXARD_DEBUG=1.";
+  return new BlixardError("INTERNAL", toBlixardError(error).message, {
+    cause: error instanceof Error ? error.cause : undefined,
+    hint,
+  });
 }

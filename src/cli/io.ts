@@ -66,7 +66,7 @@ function outputStream(stream: NodeJS.WriteStream): OutputStream {
     failure = error.code === "EPIPE" ? new OutputClosedError("nobody reads the output", { cause: error }) : error;
   });
   return {
-    isTerminal: stream.isTTY === true,
+    isTerminal: Boolean(stream.isTTY),
     get columns() {
       return stream.columns ?? 80;
     },
@@ -78,7 +78,12 @@ function outputStream(stream: NodeJS.WriteStream): OutputStream {
         }
         stream.write(data, (error) => {
           if (error === null || error === undefined) resolve();
-          else reject("code" in error && error.code === "EPIPE" ? new OutputClosedError("nobody reads the output", { cause: error }) : error);
+          else
+            reject(
+              "code" in error && error.code === "EPIPE"
+                ? new OutputClosedError("nobody reads the output", { cause: error })
+                : error,
+            );
         });
       }),
   };
@@ -86,13 +91,13 @@ function outputStream(stream: NodeJS.WriteStream): OutputStream {
 
 function inputStream(stream: NodeJS.ReadStream): InputStream {
   return {
-    isTerminal: stream.isTTY === true,
+    isTerminal: Boolean(stream.isTTY),
     read: () => stream as AsyncIterable<Buffer>,
     rawMode: () => {
-      if (stream.isTTY === true) stream.setRawMode(true);
+      if (stream.isTTY) stream.setRawMode(true);
       return {
         [Symbol.dispose]: () => {
-          if (stream.isTTY === true) stream.setRawMode(false);
+          if (stream.isTTY) stream.setRawMode(false);
         },
       };
     },

@@ -7,7 +7,10 @@ export const topDescription =
 
 export const topExamples: readonly Example[] = [
   { command: "blixard node run", explanation: "Run a node in the foreground" },
-  { command: "blixard vm create web --image demo --publish 8080:80 --wait", explanation: "Create a microVM and wait until its guest is ready" },
+  {
+    command: "blixard vm create web --image demo --publish 8080:80 --wait",
+    explanation: "Create a microVM and wait until its guest is ready",
+  },
   { command: "blixard vm trace web", explanation: "See where the time went" },
 ];
 
@@ -16,7 +19,9 @@ export const nounExamples: Readonly<Record<string, readonly Example[]>> = {
     { command: "blixard vm create web --image demo --wait", explanation: "Create a VM" },
     { command: "blixard vm get web", explanation: "See why it is in its state" },
   ],
-  image: [{ command: "blixard image import demo --kernel vmlinux --initrd initrd.cpio.gz", explanation: "Import an image" }],
+  image: [
+    { command: "blixard image import demo --kernel vmlinux --initrd initrd.cpio.gz", explanation: "Import an image" },
+  ],
   node: [{ command: "blixard node run --config blixard.toml", explanation: "Run a node" }],
   cluster: [{ command: "blixard cluster status", explanation: "See who leads" }],
   config: [{ command: "blixard config check blixard.toml", explanation: "Find every mistake at once" }],

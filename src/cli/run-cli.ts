@@ -31,13 +31,15 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 
 async function dispatch(argv: readonly string[], io: CliIo): Promise<number> {
   const [first, ...rest] = moveLeadingOptions(argv);
-  if (first === undefined || first === "help" || first === "-h" || first === "--help") return printTopHelp(first === "help" ? rest : [], io);
+  if (first === undefined || first === "help" || first === "-h" || first === "--help")
+    return printTopHelp(first === "help" ? rest : [], io);
   if (first === "--version") return printVersion(io);
   if (first === "__complete") return printCompletions(rest, io);
   const plain = own(plainCommands, first);
   if (plain !== undefined) return runVerb(first, plain, rest, io);
   const noun = own(commandTable, first);
-  if (noun === undefined) throw unknownWord("command", first, [...Object.keys(commandTable), ...Object.keys(plainCommands)], "blixard");
+  if (noun === undefined)
+    throw unknownWord("command", first, [...Object.keys(commandTable), ...Object.keys(plainCommands)], "blixard");
   return runNoun(first, noun, rest, io);
 }
 
@@ -69,7 +71,8 @@ async function runCommand(
   io: CliIo,
 ): Promise<number> {
   const trace = new CommandTrace(name, io);
-  const text = (property: string): string | undefined => (typeof options[property] === "string" ? options[property] : undefined);
+  const text = (property: string): string | undefined =>
+    typeof options[property] === "string" ? options[property] : undefined;
   const target = { endpoint: text("endpoint"), dataDir: text("dataDir"), tokenFile: text("tokenFile") };
   await using node = new NodeConnection(() => findNode(target, io), trace);
   const printer = new Printer(outputFormats.find((format) => format === options["output"]) ?? "table", io);
@@ -84,7 +87,11 @@ async function runCommand(
   }
   if (trace.hasCalls) {
     const { handInSpans } = await import("./trace/hand-in.ts");
-    const spans = trace.finish({ exitCode, processId: io.processId, ...(failure instanceof BlixardError ? { error: failure } : {}) });
+    const spans = trace.finish({
+      exitCode,
+      processId: io.processId,
+      ...(failure instanceof BlixardError ? { error: failure } : {}),
+    });
     await handInSpans(node, spans, trace.context.sampled);
   }
   return exitCode;
@@ -98,7 +105,11 @@ function requireArguments(values: Readonly<Record<string, string | undefined>>):
 /** `--data-dir X vm list` is `vm list --data-dir X`. */
 function moveLeadingOptions(argv: readonly string[]): readonly string[] {
   let index = 0;
-  for (let word = argv[0]; word !== undefined && /^(--(endpoint|data-dir|token-file|output)(=.*)?|-o.*)$/.test(word); word = argv[index]) {
+  for (
+    let word = argv[0];
+    word !== undefined && /^(--(endpoint|data-dir|token-file|output)(=.*)?|-o.*)$/.test(word);
+    word = argv[index]
+  ) {
     index += word.includes("=") || /^-o./.test(word) ? 1 : 2;
   }
   return [...argv.slice(index), ...argv.slice(0, index)];
@@ -108,7 +119,9 @@ function unknownWord(kind: string, word: string, known: readonly string[], scope
   const suggestion = suggest(word, known);
   const help = `\`${scope} --help\` lists what there is.`;
   const shown = word.slice(0, 60);
-  return new BlixardError("USAGE", `there is no ${kind} "${shown}"`, { hint: suggestion === undefined ? help : `Did you mean \`${scope} ${suggestion}\`? ${help}` });
+  return new BlixardError("USAGE", `there is no ${kind} "${shown}"`, {
+    hint: suggestion === undefined ? help : `Did you mean \`${scope} ${suggestion}\`? ${help}`,
+  });
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
@@ -118,16 +131,31 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
 async function printTopHelp(words: readonly string[], io: CliIo): Promise<number> {
   const [noun, verb] = words;
   if (noun !== undefined) return dispatch([noun, ...(verb === undefined ? [] : [verb]), "--help"], io);
-  const [{ renderOverview }, { topExamples, topDescription }] = await Promise.all([import("./parse-command-line.ts"), import("./overview.ts")]);
-  const entries = Object.entries({ ...commandTable, ...plainCommands }).map(([name, { summary }]) => ({ name, summary }));
+  const [{ renderOverview }, { topExamples, topDescription }] = await Promise.all([
+    import("./parse-command-line.ts"),
+    import("./overview.ts"),
+  ]);
+  const entries = Object.entries({ ...commandTable, ...plainCommands }).map(([name, { summary }]) => ({
+    name,
+    summary,
+  }));
   await io.stdout.write(renderOverview("blixard", topDescription, entries, topExamples, io.stdout.columns));
   return exitCodes.done;
 }
 
 async function nounHelp(name: string, noun: NounEntry, io: CliIo): Promise<string> {
-  const [{ renderOverview }, { nounExamples }] = await Promise.all([import("./parse-command-line.ts"), import("./overview.ts")]);
+  const [{ renderOverview }, { nounExamples }] = await Promise.all([
+    import("./parse-command-line.ts"),
+    import("./overview.ts"),
+  ]);
   const entries = Object.entries(noun.verbs).map(([verb, { summary }]) => ({ name: verb, summary }));
-  return renderOverview(`blixard ${name}`, `Commands for ${noun.summary}.`, entries, own(nounExamples, name) ?? [], io.stdout.columns);
+  return renderOverview(
+    `blixard ${name}`,
+    `Commands for ${noun.summary}.`,
+    entries,
+    own(nounExamples, name) ?? [],
+    io.stdout.columns,
+  );
 }
 
 async function printVersion(io: CliIo): Promise<number> {
@@ -151,7 +179,10 @@ async function asBlixardError(error: unknown): Promise<unknown> {
 }
 
 async function reportFailure(error: unknown, argv: readonly string[], io: CliIo): Promise<number> {
-  const asJson = argv.some((word, index) => /^(-o=?|--output=)json$/.test(word) || (/^(-o|--output)$/.test(word) && argv[index + 1] === "json"));
+  const asJson = argv.some(
+    (word, index) =>
+      /^(-o=?|--output=)json$/.test(word) || (/^(-o|--output)$/.test(word) && argv[index + 1] === "json"),
+  );
   return reportFailureAs(error, asJson ? "json" : "table", io);
 }
 
@@ -159,9 +190,11 @@ async function reportFailureAs(error: unknown, format: OutputFormat, io: CliIo):
   if (error instanceof OutputClosedError) return exitCodes.done;
   try {
     if (!(error instanceof InterruptedError)) {
-      const lines = format === "json" ? [failureAsJson(error)] : renderFailure(error, chooseStyle(io.stderr, io.environment));
+      const lines =
+        format === "json" ? [failureAsJson(error)] : renderFailure(error, chooseStyle(io.stderr, io.environment));
       await io.stderr.write(`${lines.join("\n")}\n`);
-      if (io.environment["BLIXARD_DEBUG"] === "1" && error instanceof Error) await io.stderr.write(`${error.stack ?? ""}\n`);
+      if (io.environment["BLIXARD_DEBUG"] === "1" && error instanceof Error)
+        await io.stderr.write(`${error.stack ?? ""}\n`);
     }
   } catch {
     // Nobody reads stderr either.

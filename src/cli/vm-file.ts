@@ -30,19 +30,43 @@ export const vmFileSchema = {
   name: optional(text(), "The VM's name. An argument of `vm create` wins."),
   image: optional(text(), "Name of an imported image."),
   vcpus: optional(integer(vcpus), `Virtual CPUs; default: ${vcpus.default}.`),
-  memory: optional(size({ minimumBytes: memoryBytes.minimum, maximumBytes: memoryBytes.maximum }), "Memory, in whole MiB; default: 256MiB."),
-  command_line: optional(text({ maximumLength: vmSpecLimits.commandLineLength, allowEmpty: true }), "Appended to the image's kernel command line."),
-  restart: optional(choice("never", "on-failure", "always"), "When a guest that ended is started again; default: on-failure."),
-  on_node_loss: optional(choice("restart", "hold"), "When its node is lost; default: restart, with a persistent disk hold."),
-  accept_disk_loss: optional(boolean, "With on_node_loss = \"restart\" and persistent disks: their content may be lost."),
+  memory: optional(
+    size({ minimumBytes: memoryBytes.minimum, maximumBytes: memoryBytes.maximum }),
+    "Memory, in whole MiB; default: 256MiB.",
+  ),
+  command_line: optional(
+    text({ maximumLength: vmSpecLimits.commandLineLength, allowEmpty: true }),
+    "Appended to the image's kernel command line.",
+  ),
+  restart: optional(
+    choice("never", "on-failure", "always"),
+    "When a guest that ended is started again; default: on-failure.",
+  ),
+  on_node_loss: optional(
+    choice("restart", "hold"),
+    "When its node is lost; default: restart, with a persistent disk hold.",
+  ),
+  accept_disk_loss: optional(boolean, 'With on_node_loss = "restart" and persistent disks: their content may be lost.'),
   boot_timeout: optional(milliseconds(bootTimeoutMs), "How long a guest may take to be ready; default: 2m."),
   stop_timeout: optional(milliseconds(stopTimeoutMs), "How long a graceful stop may take; default: 15s."),
   guest_agent: optional(boolean, "Whether the image runs Blixard's guest agent; default: as the image says."),
   stopped: optional(boolean, "Create it without starting it."),
-  labels: optional(map(text({ maximumLength: 253, allowEmpty: true }), { keyPattern: /^.{1,63}$/, keyExpectation: "expected a label's key of 1 to 63 characters" }), "Labels."),
+  labels: optional(
+    map(text({ maximumLength: 253, allowEmpty: true }), {
+      keyPattern: /^.{1,63}$/,
+      keyExpectation: "expected a label's key of 1 to 63 characters",
+    }),
+    "Labels.",
+  ),
   network: section("How the guest is connected.", {
-    kind: optional(choice("none", "user", "bridge"), "`user`: published ports and, when asked for, egress. Default: none, with ports user."),
-    publish: optional(list(publishedPort, 64), "Ports of the host that lead to ports of the guest, e.g. `[\"8080:80\"]`."),
+    kind: optional(
+      choice("none", "user", "bridge"),
+      "`user`: published ports and, when asked for, egress. Default: none, with ports user.",
+    ),
+    publish: optional(
+      list(publishedPort, 64),
+      'Ports of the host that lead to ports of the guest, e.g. `["8080:80"]`.',
+    ),
     egress: optional(boolean, "Whether the guest reaches the outside."),
     bridge: optional(text(), "Name of the host's bridge."),
     mac_address: optional(text(), "On the bridge; default: derived from the VM's id."),
@@ -68,15 +92,29 @@ export interface LoadedVmFile {
 }
 
 /** @throws BlixardError CONFIG_UNREADABLE, ConfigError */
-export async function loadVmFile(path: string, environment: Readonly<Record<string, string | undefined>>): Promise<LoadedVmFile> {
+export async function loadVmFile(
+  path: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<LoadedVmFile> {
   return parseVmFile(path, await readTomlFile(path), environment);
 }
 
 /** @throws ConfigError */
-export function parseVmFile(path: string, source: string, environment: Readonly<Record<string, string | undefined>>): LoadedVmFile {
+export function parseVmFile(
+  path: string,
+  source: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): LoadedVmFile {
   const problems: Problem[] = [];
   const warnings: string[] = [];
-  const options = { file: path, baseDirectory: dirname(resolve(path)), environment, subject: "a VM file", problems, warnings };
+  const options = {
+    file: path,
+    baseDirectory: dirname(resolve(path)),
+    environment,
+    subject: "a VM file",
+    problems,
+    warnings,
+  };
   const values = readDocument(parseTomlDocument(path, source), vmFileSchema, options);
   if (problems.length > 0) throw new ConfigError(path, problems);
   // The schema that gives the type also gives the properties.

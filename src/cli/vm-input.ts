@@ -8,8 +8,15 @@ export function parsePublishedPort(text: string): PublishedPort | undefined {
   const match = /^(?:(?:([\d.]+):)?(\d{1,5}):)?(\d{1,5})(?:\/(tcp|udp))?$/.exec(text);
   if (match === null) return undefined;
   const [, hostAddress = "127.0.0.1", hostPort = "0", guestPort = "0", protocol] = match;
-  const port = { hostAddress, hostPort: Number(hostPort), guestPort: Number(guestPort), protocol: protocol === "udp" ? "udp" : "tcp" } as const;
-  return isIPv4(hostAddress) && port.hostPort <= 65_535 && port.guestPort >= 1 && port.guestPort <= 65_535 ? port : undefined;
+  const port = {
+    hostAddress,
+    hostPort: Number(hostPort),
+    guestPort: Number(guestPort),
+    protocol: protocol === "udp" ? "udp" : "tcp",
+  } as const;
+  return isIPv4(hostAddress) && port.hostPort <= 65_535 && port.guestPort >= 1 && port.guestPort <= 65_535
+    ? port
+    : undefined;
 }
 
 export function formatPublishedPort({ hostAddress, hostPort, guestPort, protocol }: PublishedPort): string {
@@ -19,10 +26,16 @@ export function formatPublishedPort({ hostAddress, hostPort, guestPort, protocol
 /** `name=data,size=1GiB` and perhaps `,persistent`. */
 export function parseDisk(text: string): VmDisk | undefined {
   const parts = text.split(",");
-  const values = new Map(parts.map((part) => [part.split("=", 1)[0] ?? "", part.includes("=") ? part.slice(part.indexOf("=") + 1) : undefined]));
+  const values = new Map(
+    parts.map((part) => [
+      part.split("=", 1)[0] ?? "",
+      part.includes("=") ? part.slice(part.indexOf("=") + 1) : undefined,
+    ]),
+  );
   const name = values.get("name");
   const sizeBytes = parseSize(values.get("size") ?? "");
-  const known = parts.every((part) => /^(name=|size=|(persistent|ephemeral)$)/.test(part)) && values.size === parts.length;
+  const known =
+    parts.every((part) => /^(name=|size=|(persistent|ephemeral)$)/.test(part)) && values.size === parts.length;
   if (name === undefined || name === "" || sizeBytes === undefined || !known) return undefined;
   if (values.has("persistent") && values.has("ephemeral")) return undefined;
   return { name, sizeBytes, kind: values.has("persistent") ? "persistent" : "ephemeral" };

@@ -5,7 +5,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { DesiredVmState, type Vm, VmService, VmState, WatchVmsRequestSchema } from "#gen/api/blixard/v1/vm_pb.ts";
-import { BlixardError } from "#model/errors.ts";
+import { BlixardError, type ErrorCode } from "#model/errors.ts";
 import { formatDuration } from "#model/quantity.ts";
 import { fromRpcError } from "./client/rpc-error.ts";
 import { stateName } from "./commands/vm/vm-view.ts";
@@ -29,6 +29,13 @@ export type Verdict =
   | { readonly kind: "failed"; readonly error: BlixardError };
 
 const RETRY_DELAY_MS = 500;
+/** A node that restarts or elects a leader is back soon. */
+const PASSING_TROUBLES: ReadonlySet<ErrorCode> = new Set([
+  "NODE_UNREACHABLE",
+  "SHUTTING_DOWN",
+  "NOT_LEADER",
+  "STORE_UNAVAILABLE",
+]);
 
 /** The VM as it is in the end; undefined when it was to be deleted. @throws WaitTimeoutError, BlixardError VM_FAILED */
 export async function waitForVm(context: CommandContext, options: WaitOptions): Promise<Vm | undefined> {
@@ -46,8 +53,9 @@ export async function waitForVm(context: CommandContext, options: WaitOptions): 
         if (end !== undefined) return end.vm;
       } catch (error) {
         if (signal.aborted) throw error;
-        if (fromRpcError(error).code !== "NODE_UNREACHABLE") throw error;
-        progress.update("unreachable", "the node does not answer, trying again");
+        const { code, message } = fromRpcError(error);
+        if (!PASSING_TROUBLES.has(code)) throw error;
+        progress.update("waiting", `${message}, trying again`);
       }
       await delay(RETRY_DELAY_MS, signal);
     }
@@ -109,10 +117,17 @@ export function judgeVm(goal: WaitGoal, vm: Vm, asked: Vm): Verdict {
 }
 
 const GOAL_STATES = { running: VmState.RUNNING, stopped: VmState.STOPPED, paused: VmState.PAUSED } as const;
-const DESIRED_STATES = { running: DesiredVmState.RUNNING, stopped: DesiredVmState.STOPPED, paused: DesiredVmState.PAUSED } as const;
+const DESIRED_STATES = {
+  running: DesiredVmState.RUNNING,
+  stopped: DesiredVmState.STOPPED,
+  paused: DesiredVmState.PAUSED,
+} as const;
 
 function failed(message: string, code: "VM_FAILED" | "VM_STATE_CONFLICT", name?: string): Verdict {
-  const hint = name === undefined ? "`blixard vm get NAME` shows who asked for what." : `\`blixard vm get ${name}\` says more, \`blixard vm logs ${name}\` what its guest printed.`;
+  const hint =
+    name === undefined
+      ? "`blixard vm get NAME` shows who asked for what."
+      : `\`blixard vm get ${name}\` says more, \`blixard vm logs ${name}\` what its guest printed.`;
   return { kind: "failed", error: new BlixardError(code, message, { hint }) };
 }
 
@@ -129,9 +144,13 @@ function timedOut({ goal, vm, timeoutMs }: WaitOptions, latest: Vm): WaitTimeout
 function delay(durationMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, durationMs);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
   });
 }

@@ -32,7 +32,7 @@ export class ConfigError extends BlixardError {
       "CONFIG_INVALID",
       `${subject} has ${count}:\n${sorted.map((problem) => `  ${formatProblem(problem)}`).join("\n")}`,
       {
-        hint: "Mend what is listed; `blixard config check FILE` checks a file without starting anything.",
+        hint: "Mend what is listed; nothing was started.",
       },
     );
     this.problems = sorted;

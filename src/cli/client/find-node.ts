@@ -39,10 +39,19 @@ async function parseEndpoint(endpoint: string, token: Secret | undefined): Promi
   const unixPath = /^unix:(?:\/\/)?(.+)$/.exec(endpoint)?.[1];
   if (unixPath !== undefined) return { kind: "unix", path: resolve(unixPath) };
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url !== undefined && url.protocol === "http:" && url.username === "" && url.pathname === "/" && url.search === "") {
+  if (
+    url !== undefined &&
+    url.protocol === "http:" &&
+    url.username === "" &&
+    url.pathname === "/" &&
+    url.search === ""
+  ) {
     return { kind: "tcp", url: url.origin, token };
   }
-  return usageError("--endpoint is neither unix:PATH nor http://HOST:PORT", "For example: --endpoint http://127.0.0.1:7001");
+  return usageError(
+    "--endpoint is neither unix:PATH nor http://HOST:PORT",
+    "For example: --endpoint http://127.0.0.1:7001",
+  );
 }
 
 async function readToken(target: NodeTarget, host: FindNodeHost): Promise<Secret | undefined> {
@@ -51,15 +60,21 @@ async function readToken(target: NodeTarget, host: FindNodeHost): Promise<Secret
   try {
     return new Secret((await readFile(file, "utf8")).trim());
   } catch (error) {
-    return usageError(`the token file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return usageError(
+      `the token file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
 async function findByDataDirectory(target: NodeTarget, host: FindNodeHost): Promise<NodeAddress> {
   const userId = host.userId ?? currentUserId();
   const { environment, workingDirectory } = host;
-  const given = target.dataDir ?? nonEmpty(environment["BLIXARD_DATA_DIR"]) ?? nonEmpty(environment["BLIXARD_NODE__DATA_DIR"]);
-  const dataDirectory = given === undefined ? defaultDataDirectory({ isRoot: userId === 0, workingDirectory }) : resolve(workingDirectory, given);
+  const given =
+    target.dataDir ?? nonEmpty(environment["BLIXARD_DATA_DIR"]) ?? nonEmpty(environment["BLIXARD_NODE__DATA_DIR"]);
+  const dataDirectory =
+    given === undefined
+      ? defaultDataDirectory({ isRoot: userId === 0, workingDirectory })
+      : resolve(workingDirectory, given);
   for (const runDirectory of runDirectoryCandidates(dataDirectory, environment, userId)) {
     const file = join(runDirectory, ENDPOINTS_FILE);
     const socket = await readSocketPath(file);
@@ -76,17 +91,22 @@ async function readSocketPath(file: string): Promise<string | undefined> {
   try {
     content = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return undefined;
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
+      return undefined;
     const denied = error instanceof Error && "code" in error && error.code === "EACCES";
     throw new BlixardError("NODE_UNREACHABLE", `${file} cannot be read`, {
       cause: error,
-      hint: denied ? "The node belongs to another user: run this as that user, or with sudo." : "Start the node again: it writes this file anew.",
+      hint: denied
+        ? "The node belongs to another user: run this as that user, or with sudo."
+        : "Start the node again: it writes this file anew.",
     });
   }
   const api: unknown = typeof content === "object" && content !== null && "api" in content ? content.api : undefined;
   const socket: unknown = typeof api === "object" && api !== null && "unix" in api ? api.unix : undefined;
   if (typeof socket === "string" && socket !== "") return socket.replace(/^unix:/, "");
-  throw new BlixardError("NODE_UNREACHABLE", `${file} does not say where the node listens`, { hint: "Start the node again: it writes this file anew." });
+  throw new BlixardError("NODE_UNREACHABLE", `${file} does not say where the node listens`, {
+    hint: "Start the node again: it writes this file anew.",
+  });
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

@@ -56,7 +56,11 @@ async function openConnection(address: NodeAddress, trace: CommandTrace): Promis
     import("@connectrpc/connect-node"),
   ]);
   const baseUrl = address.kind === "unix" ? "http://localhost" : address.url;
-  const session = new Http2SessionManager(baseUrl, {}, address.kind === "unix" ? { createConnection: () => connect(address.path) } : {});
+  const session = new Http2SessionManager(
+    baseUrl,
+    {},
+    address.kind === "unix" ? { createConnection: () => connect(address.path) } : {},
+  );
   const statusOf = (error: unknown): string => statusName(Code[ConnectError.from(error).code]);
   const transport = createGrpcTransport({
     baseUrl,
@@ -64,7 +68,10 @@ async function openConnection(address: NodeAddress, trace: CommandTrace): Promis
     readMaxBytes: MAXIMUM_MESSAGE_BYTES,
     // On the same machine compressing costs more than it saves.
     acceptCompression: [],
-    interceptors: [tracingInterceptor(trace, statusOf), ...(address.kind === "tcp" && address.token !== undefined ? [tokenInterceptor(address.token.reveal())] : [])],
+    interceptors: [
+      tracingInterceptor(trace, statusOf),
+      ...(address.kind === "tcp" && address.token !== undefined ? [tokenInterceptor(address.token.reveal())] : []),
+    ],
     defaultTimeoutMs: UNARY_TIMEOUT_MS,
   });
   return { transport, session, createClient };
@@ -95,7 +102,11 @@ function tracingInterceptor(trace: CommandTrace, statusOf: (error: unknown) => s
 }
 
 /** The span ends when the last message was read, or the reader lets go. */
-function endedWithStream(response: StreamResponse, span: CallSpan, statusOf: (error: unknown) => string): UnaryResponse | StreamResponse {
+function endedWithStream(
+  response: StreamResponse,
+  span: CallSpan,
+  statusOf: (error: unknown) => string,
+): UnaryResponse | StreamResponse {
   const messages = response.message;
   async function* observed(): typeof messages extends AsyncIterable<infer M> ? AsyncGenerator<M> : never {
     try {

@@ -39,7 +39,9 @@ function codeOfFault(fault: string): ErrorCode {
 }
 
 const CODES: Partial<Record<Code, ErrorCode>> = {
-  [Code.Canceled]: "CANCELLED",
+  // Nobody here gave up: that is told apart before. So the stream was cut.
+  [Code.Canceled]: "NODE_UNREACHABLE",
+  [Code.Aborted]: "NODE_UNREACHABLE",
   [Code.InvalidArgument]: "INVALID_ARGUMENT",
   [Code.DeadlineExceeded]: "DEADLINE_EXCEEDED",
   [Code.PermissionDenied]: "PERMISSION_DENIED",
@@ -57,11 +59,22 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 
 function withoutDetail(failure: ConnectError): BlixardError {
-  const code = CODES[failure.code] ?? "INTERNAL";
+  const code = isConnectionFailure(failure) ? "NODE_UNREACHABLE" : (CODES[failure.code] ?? "INTERNAL");
   const hint = HINTS[code];
   const message = code === "NODE_UNREACHABLE" ? "the node does not answer" : failure.rawMessage;
   return new BlixardError(code, message, {
     cause: code === "NODE_UNREACHABLE" ? failure : failure.cause,
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** Whether a socket's error is below it. */
+function isConnectionFailure(failure: ConnectError): boolean {
+  let error: unknown = failure;
+  for (let depth = 0; depth < 8 && error instanceof Error; depth++) {
+    if ("syscall" in error) return true;
+    if ("code" in error && typeof error.code === "string" && /^ERR_(HTTP2|STREAM)_/.test(error.code)) return true;
+    error = error.cause;
+  }
+  return false;
 }

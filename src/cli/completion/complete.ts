@@ -25,7 +25,8 @@ export async function completeWords(words: readonly string[], lookUp: NameLookup
   const typed = words.at(-1) ?? "";
   const before = words.slice(0, -1);
   const [first = "", second = ""] = before;
-  if (before.length === 0) return matching(typed, [...Object.keys(commandTable), ...Object.keys(plainCommands), "--help", "--version"]);
+  if (before.length === 0)
+    return matching(typed, [...Object.keys(commandTable), ...Object.keys(plainCommands), "--help", "--version"]);
   const plain = Object.hasOwn(plainCommands, first) ? plainCommands[first] : undefined;
   if (plain !== undefined) return completeCommand(await plain.load(), before.slice(1), typed, lookUp);
   const noun: NounEntry | undefined = Object.hasOwn(commandTable, first) ? commandTable[first] : undefined;
@@ -35,14 +36,20 @@ export async function completeWords(words: readonly string[], lookUp: NameLookup
   return verb === undefined ? [] : completeCommand(await verb.load(), before.slice(2), typed, lookUp);
 }
 
-async function completeCommand(command: Command, given: readonly string[], typed: string, lookUp: NameLookup): Promise<readonly string[]> {
+async function completeCommand(
+  command: Command,
+  given: readonly string[],
+  typed: string,
+  lookUp: NameLookup,
+): Promise<readonly string[]> {
   const previous = given.at(-1);
   const awaiting = previous === undefined ? undefined : findOption(command, previous);
   if (awaiting?.placeholder !== undefined) return completeValue(awaiting, typed, given, lookUp);
   if (typed.startsWith("-")) {
     const equals = typed.indexOf("=");
     const option = equals === -1 ? undefined : findOption(command, typed.slice(0, equals));
-    if (option === undefined) return matching(typed, [...Object.keys(command.options).map((name) => `--${optionName(name)}`), "--help"]);
+    if (option === undefined)
+      return matching(typed, [...Object.keys(command.options).map((name) => `--${optionName(name)}`), "--help"]);
     const values = await completeValue(option, typed.slice(equals + 1), given, lookUp);
     return values.map((value) => (value.startsWith(":") ? value : `${typed.slice(0, equals)}=${value}`));
   }
@@ -51,7 +58,9 @@ async function completeCommand(command: Command, given: readonly string[], typed
 }
 
 function findOption(command: Command, word: string): OptionDefinition | undefined {
-  return Object.entries(command.options).find(([name, { short }]) => word === `--${optionName(name)}` || (short !== undefined && word === `-${short}`))?.[1];
+  return Object.entries(command.options).find(
+    ([name, { short }]) => word === `--${optionName(name)}` || (short !== undefined && word === `-${short}`),
+  )?.[1];
 }
 
 /** How many of the words are arguments: neither options nor their values. */
@@ -68,7 +77,12 @@ interface Completable {
   readonly complete?: CompletionKind;
 }
 
-async function completeValue({ values, complete }: Completable, typed: string, given: readonly string[], lookUp: NameLookup): Promise<readonly string[]> {
+async function completeValue(
+  { values, complete }: Completable,
+  typed: string,
+  given: readonly string[],
+  lookUp: NameLookup,
+): Promise<readonly string[]> {
   if (values !== undefined) return matching(typed, values);
   if (complete === undefined) return [];
   if (complete === "file") return [FILES];

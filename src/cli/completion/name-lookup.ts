@@ -12,7 +12,11 @@ const TIMEOUT_MS = 1_000;
 
 export function createNameLookup(io: CliIo): NameLookup {
   return async (kind, words) => {
-    const target = { endpoint: valueOf(words, "--endpoint"), dataDir: valueOf(words, "--data-dir"), tokenFile: valueOf(words, "--token-file") };
+    const target = {
+      endpoint: valueOf(words, "--endpoint"),
+      dataDir: valueOf(words, "--data-dir"),
+      tokenFile: valueOf(words, "--token-file"),
+    };
     await using node = new NodeConnection(() => findNode(target, io), new CommandTrace("completion", io));
     try {
       return await listNames(node, kind);

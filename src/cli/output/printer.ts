@@ -23,13 +23,21 @@ export class Printer {
   }
 
   /** One RPC response: as proto3 JSON or YAML, or the lines that `forPeople` makes. */
-  async message<D extends DescMessage>(schema: D, message: MessageShape<D>, forPeople: (layout: TableLayout) => readonly string[]): Promise<void> {
+  async message<D extends DescMessage>(
+    schema: D,
+    message: MessageShape<D>,
+    forPeople: (layout: TableLayout) => readonly string[],
+  ): Promise<void> {
     if (this.format === "table") await this.lines(forPeople(this.layout));
     else await this.json(await toProtoJson(schema, message));
   }
 
   /** One message of a stream: JSON on one line, YAML as a document, or lines for people. */
-  async streamed<D extends DescMessage>(schema: D, message: MessageShape<D>, forPeople: () => readonly string[]): Promise<void> {
+  async streamed<D extends DescMessage>(
+    schema: D,
+    message: MessageShape<D>,
+    forPeople: () => readonly string[],
+  ): Promise<void> {
     if (this.format === "table") await this.lines(forPeople());
     else if (this.format === "json") await this.lines([JSON.stringify(await toProtoJson(schema, message))]);
     else await this.#io.stdout.write(`---\n${await toYaml(await toProtoJson(schema, message))}`);

@@ -15,10 +15,12 @@ export interface Progress {
 }
 
 const REDRAW_INTERVAL_MS = 100;
-const FRAMES = { unicode: "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", ascii: "|/-\\" } as const;
+const FRAMES = { unicode: ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"], ascii: ["|", "/", "-", "\\"] } as const;
 
 export function createProgress(io: CliIo, subject: string): Progress {
-  return io.stderr.isTerminal && io.environment["TERM"] !== "dumb" ? createSpinner(io, subject) : createLines(io, subject);
+  return io.stderr.isTerminal && io.environment["TERM"] !== "dumb"
+    ? createSpinner(io, subject)
+    : createLines(io, subject);
 }
 
 function createLines(io: CliIo, subject: string): Progress {
@@ -36,7 +38,7 @@ function createLines(io: CliIo, subject: string): Progress {
 
 function createSpinner(io: CliIo, subject: string): Progress {
   const style = chooseStyle(io.stderr, io.environment);
-  const frames = [...(supportsUnicode(io.environment) ? FRAMES.unicode : FRAMES.ascii)];
+  const frames = supportsUnicode(io.environment) ? FRAMES.unicode : FRAMES.ascii;
   const startTimeMs = io.now();
   let [state, detail, frame] = ["", "", 0];
   const draw = (): void => {

@@ -1,6 +1,14 @@
 /** Colours, or none: only on a terminal, and never against NO_COLOR (no-color.org) or TERM=dumb. */
 
-const CODES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], blue: [34, 39], cyan: [36, 39] } as const;
+const CODES = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  cyan: [36, 39],
+} as const;
 
 export type StyleName = keyof typeof CODES;
 export type Style = (name: StyleName, text: string) => string;
@@ -12,7 +20,10 @@ const colouredStyle: Style = (name, text) => {
   return text === "" ? text : `\u001B[${start}m${text}\u001B[${end}m`;
 };
 
-export function chooseStyle(stream: { readonly isTerminal: boolean }, environment: Readonly<Record<string, string | undefined>>): Style {
+export function chooseStyle(
+  stream: { readonly isTerminal: boolean },
+  environment: Readonly<Record<string, string | undefined>>,
+): Style {
   const refused = (environment["NO_COLOR"] ?? "") !== "" || environment["TERM"] === "dumb";
   return stream.isTerminal && !refused ? colouredStyle : plainStyle;
 }

@@ -24,8 +24,15 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   const shown = columns
     .map((column) => ({ column, cells: rows.map((row) => printable(column.value(row))) }))
     .filter(({ cells }, index) => index === 0 || cells.some((cell) => cell !== ""));
-  const widths = fitWidths(shown.map(({ column, cells }) => Math.max(displayWidth(column.title), ...cells.map(displayWidth))), layout.width);
-  const line = (cell: (index: number) => string): string => shown.map((_, index) => cell(index)).join(GAP).trimEnd();
+  const widths = fitWidths(
+    shown.map(({ column, cells }) => Math.max(displayWidth(column.title), ...cells.map(displayWidth))),
+    layout.width,
+  );
+  const line = (cell: (index: number) => string): string =>
+    shown
+      .map((_, index) => cell(index))
+      .join(GAP)
+      .trimEnd();
   const header = line((index) => fit(shown[index]?.column.title ?? "", widths[index] ?? 0, shown[index]?.column.align));
   return [
     style("bold", header),

@@ -8,7 +8,8 @@ export function createTerminalFilter(): (data: Uint8Array) => string {
     const text = inSequence + decoder.decode(data, { stream: true });
     // An escape sequence that is not complete yet waits for the rest; a hopeless one is given up.
     const start = text.lastIndexOf("\u001B");
-    const complete = start === -1 || text.length - start > MAXIMUM_SEQUENCE_LENGTH || ESCAPE_SEQUENCE_AT_START.test(text.slice(start));
+    const complete =
+      start === -1 || text.length - start > MAXIMUM_SEQUENCE_LENGTH || ESCAPE_SEQUENCE_AT_START.test(text.slice(start));
     inSequence = complete ? "" : text.slice(start);
     return (complete ? text : text.slice(0, start)).replaceAll(ESCAPE_SEQUENCE, "").replaceAll(CONTROL, "");
   };

@@ -15,7 +15,11 @@ export function displayWidth(text: string): number {
 function characterWidth(character: string): number {
   if (character < "\u0300") return 1;
   if (/\p{Mn}|\p{Me}/u.test(character)) return 0;
-  return /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}|[\u{20000}-\u{3FFFD}]/u.test(character) ? 2 : 1;
+  return /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}|[\u{20000}-\u{3FFFD}]/u.test(
+    character,
+  )
+    ? 2
+    : 1;
 }
 
 /** At most `width` columns, with an ellipsis where something is missing. */

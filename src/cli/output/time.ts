@@ -8,7 +8,11 @@ export function shortDuration(durationMs: number): string {
   const seconds = durationMs / 1000;
   if (seconds < 59.95) return `${seconds < 9.995 ? seconds.toFixed(2) : seconds.toFixed(1)}s`;
   const wholeSeconds = Math.round(seconds);
-  const [days, hours, minutes] = [Math.floor(wholeSeconds / 86_400), Math.floor(wholeSeconds / 3600) % 24, Math.floor(wholeSeconds / 60) % 60];
+  const [days, hours, minutes] = [
+    Math.floor(wholeSeconds / 86_400),
+    Math.floor(wholeSeconds / 3600) % 24,
+    Math.floor(wholeSeconds / 60) % 60,
+  ];
   if (days > 9) return `${days}d`;
   if (days > 0) return `${days}d${hours > 0 ? `${hours}h` : ""}`;
   if (hours > 0) return `${hours}h${minutes > 0 ? `${minutes}m` : ""}`;
@@ -22,12 +26,17 @@ export function timestampText(timestamp: { readonly seconds: bigint; readonly na
   return new Date(timeMs).toISOString();
 }
 
-export function timestampMs(timestamp: { readonly seconds: bigint; readonly nanos: number } | undefined): number | undefined {
+export function timestampMs(
+  timestamp: { readonly seconds: bigint; readonly nanos: number } | undefined,
+): number | undefined {
   return timestamp === undefined ? undefined : Number(timestamp.seconds) * 1000 + timestamp.nanos / 1e6;
 }
 
 /** How long ago, for a table; empty for no time. */
-export function ageText(timestamp: { readonly seconds: bigint; readonly nanos: number } | undefined, nowMs: number): string {
+export function ageText(
+  timestamp: { readonly seconds: bigint; readonly nanos: number } | undefined,
+  nowMs: number,
+): string {
   const timeMs = timestampMs(timestamp);
   if (timeMs === undefined) return "";
   const age = shortDuration(Math.max(0, nowMs - timeMs));

@@ -50,6 +50,7 @@ export class CommandTrace {
   readonly #startTimeMs: number;
   readonly #attributes: Record<string, string | number> = {};
   readonly #finished: FinishedSpan[] = [];
+  readonly #open = new Set<CallSpan["end"]>();
 
   constructor(command: string, sources: TraceSources) {
     const { TRACEPARENT: traceparent = "", TRACESTATE: traceState } = sources.environment;
@@ -75,38 +76,43 @@ export class CommandTrace {
   startCall(method: string): CallSpan {
     const context = { ...this.context, spanId: this.#sources.randomHex(8) };
     const startTimeMs = this.#sources.now();
-    let ended = false;
+    const end: CallSpan["end"] = ({ status, errorMessage }) => {
+      if (!this.#open.delete(end) || this.#finished.length >= MAXIMUM_SPANS - 1) return;
+      this.#finished.push({
+        traceId: context.traceId,
+        spanId: context.spanId,
+        parentSpanId: this.context.spanId,
+        name: method,
+        startTimeMs,
+        endTimeMs: this.#sources.now(),
+        attributes: {
+          "rpc.system.name": "grpc",
+          "rpc.method": method,
+          "rpc.status_code": status,
+          ...(errorMessage === undefined ? {} : { "error.type": status }),
+        },
+        ...(errorMessage === undefined ? {} : { errorMessage }),
+      });
+    };
+    this.#open.add(end);
     return {
       headers: {
         traceparent: formatTraceparent(context),
         ...(context.traceState === undefined ? {} : { tracestate: context.traceState }),
         ...(context.sampled ? {} : { [SAMPLING_HEADER]: "defer" }),
       },
-      end: ({ status, errorMessage }) => {
-        if (ended || this.#finished.length >= MAXIMUM_SPANS - 1) return;
-        ended = true;
-        this.#finished.push({
-          traceId: context.traceId,
-          spanId: context.spanId,
-          parentSpanId: this.context.spanId,
-          name: method,
-          startTimeMs,
-          endTimeMs: this.#sources.now(),
-          attributes: {
-            "rpc.system.name": "grpc",
-            "rpc.method": method,
-            "rpc.status_code": status,
-            ...(errorMessage === undefined ? {} : { "error.type": status }),
-          },
-          ...(errorMessage === undefined ? {} : { errorMessage }),
-        });
-      },
+      end,
     };
   }
 
-  /** Ends the command's span; all spans, the command's last. At most 256. */
-  finish(outcome: { readonly exitCode: number; readonly processId: number; readonly error?: { readonly code: string; readonly message: string } }): readonly FinishedSpan[] {
+  /** Ends the calls that the command left open (a watch that has seen enough) and its own span; all spans, the command's last. At most 256. */
+  finish(outcome: {
+    readonly exitCode: number;
+    readonly processId: number;
+    readonly error?: { readonly code: string; readonly message: string };
+  }): readonly FinishedSpan[] {
     const { exitCode, processId, error } = outcome;
+    for (const end of this.#open) end({ status: "CANCELLED" });
     const own: FinishedSpan = {
       traceId: this.context.traceId,
       spanId: this.context.spanId,
@@ -128,6 +134,6 @@ export class CommandTrace {
 
   /** Whether the node was called at all. */
   get hasCalls(): boolean {
-    return this.#finished.length > 0;
+    return this.#finished.length + this.#open.size > 0;
   }
 }

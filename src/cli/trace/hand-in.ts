@@ -1,6 +1,13 @@
 /** Hands a command's finished spans to the node, so that one trace runs from the first line typed. Best effort. */
 import { create } from "@bufbuild/protobuf";
-import { AttributeValueSchema, RecordSpansRequestSchema, SpanKind, SpanSchema, type Span, TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
+import {
+  AttributeValueSchema,
+  RecordSpansRequestSchema,
+  SpanKind,
+  SpanSchema,
+  type Span,
+  TelemetryService,
+} from "#gen/api/blixard/v1/telemetry_pb.ts";
 import type { NodeConnection } from "../client/node-connection.ts";
 import type { FinishedSpan } from "./command-trace.ts";
 
@@ -8,7 +15,11 @@ const TIMEOUT_MS = 200;
 const SERVICE_NAME = "blixard-cli";
 
 /** Never fails, and takes 200 ms at most. */
-export async function handInSpans(node: NodeConnection, spans: readonly FinishedSpan[], sampled: boolean): Promise<void> {
+export async function handInSpans(
+  node: NodeConnection,
+  spans: readonly FinishedSpan[],
+  sampled: boolean,
+): Promise<void> {
   try {
     const client = await node.client(TelemetryService);
     const request = create(RecordSpansRequestSchema, { spans: spans.map((span) => toWire(span, sampled)) });
@@ -27,7 +38,9 @@ function toWire(span: FinishedSpan, sampled: boolean): Span {
     kind: SpanKind.CLIENT,
     startTimeUnixNano: nanoseconds(span.startTimeMs),
     endTimeUnixNano: nanoseconds(Math.max(span.startTimeMs, span.endTimeMs)),
-    attributes: Object.fromEntries(Object.entries(span.attributes).map(([name, value]) => [name, attributeValue(value)])),
+    attributes: Object.fromEntries(
+      Object.entries(span.attributes).map(([name, value]) => [name, attributeValue(value)]),
+    ),
     error: span.errorMessage !== undefined,
     statusMessage: span.errorMessage ?? "",
     service: SERVICE_NAME,

@@ -29,8 +29,26 @@ interface Characters {
   readonly failed: string;
 }
 
-const UNICODE: Characters = { branch: "├─ ", last: "└─ ", pass: "│  ", gap: "   ", orphan: "┄ ", bar: "█", instant: "▏", failed: "✗" };
-const ASCII: Characters = { branch: "|- ", last: "`- ", pass: "|  ", gap: "   ", orphan: "~ ", bar: "#", instant: "|", failed: "x" };
+const UNICODE: Characters = {
+  branch: "├─ ",
+  last: "└─ ",
+  pass: "│  ",
+  gap: "   ",
+  orphan: "┄ ",
+  bar: "█",
+  instant: "▏",
+  failed: "✗",
+};
+const ASCII: Characters = {
+  branch: "|- ",
+  last: "`- ",
+  pass: "|  ",
+  gap: "   ",
+  orphan: "~ ",
+  bar: "#",
+  instant: "|",
+  failed: "x",
+};
 
 const MAXIMUM_SHOWN_DEPTH = 16;
 const DURATION_WIDTH = 8;
@@ -45,10 +63,17 @@ export function renderWaterfall(spans: readonly WaterfallSpan[], options: Waterf
   const style = options.style ?? plainStyle;
   const axis = timeAxis(spans);
   const layout = chooseLayout(rows, characters, Math.max(20, options.width));
-  const header = [fit("SPAN", layout.name), ...(layout.service === 0 ? [] : [fit("SERVICE", layout.service)]), fit("DURATION", DURATION_WIDTH, "right")];
+  const header = [
+    fit("SPAN", layout.name),
+    ...(layout.service === 0 ? [] : [fit("SERVICE", layout.service)]),
+    fit("DURATION", DURATION_WIDTH, "right"),
+  ];
   return [
     style("bold", header.join(GAP).trimEnd()),
-    ...rows.flatMap((row) => [spanLine(row, layout, axis, characters, style), ...noteLines(row, layout, characters, style)]),
+    ...rows.flatMap((row) => [
+      spanLine(row, layout, axis, characters, style),
+      ...noteLines(row, layout, characters, style),
+    ]),
   ];
 }
 
@@ -78,7 +103,10 @@ interface Layout {
 function chooseLayout(rows: readonly TreeRow[], characters: Characters, width: number): Layout {
   const naturalName = Math.max(4, ...rows.map((row) => displayWidth(labelOf(row, characters))));
   const services = new Set(rows.map(({ span }) => span.service));
-  const naturalService = services.size < 2 || width < 60 ? 0 : Math.min(16, Math.max(7, ...[...services].map((name) => displayWidth(printable(name)))));
+  const naturalService =
+    services.size < 2 || width < 60
+      ? 0
+      : Math.min(16, Math.max(7, ...[...services].map((name) => displayWidth(printable(name)))));
   const serviceColumns = naturalService === 0 ? 0 : naturalService + GAP.length;
   const fixed = serviceColumns + DURATION_WIDTH + GAP.length;
   const room = width - fixed;
@@ -118,7 +146,10 @@ function guidesOf(continues: readonly boolean[], { branch, last, pass, gap }: Ch
   const shown = continues.length <= MAXIMUM_SHOWN_DEPTH ? continues : continues.slice(-MAXIMUM_SHOWN_DEPTH);
   const own = shown.at(-1);
   if (own === undefined) return "";
-  return `${shown.slice(0, -1).map((more) => (more ? pass : gap)).join("")}${own ? branch : last}`;
+  return `${shown
+    .slice(0, -1)
+    .map((more) => (more ? pass : gap))
+    .join("")}${own ? branch : last}`;
 }
 
 function barOf(span: WaterfallSpan, width: number, axis: Axis, { bar, instant }: Characters): string {
@@ -130,10 +161,21 @@ function barOf(span: WaterfallSpan, width: number, axis: Axis, { bar, instant }:
 }
 
 /** The failure's message and notes, below the span and under its guides. */
-function noteLines({ span, continues, hasChildren }: TreeRow, layout: Layout, characters: Characters, style: Style): readonly string[] {
+function noteLines(
+  { span, continues, hasChildren }: TreeRow,
+  layout: Layout,
+  characters: Characters,
+  style: Style,
+): readonly string[] {
   const levels = continues.slice(-MAXIMUM_SHOWN_DEPTH).map((more) => (more ? characters.pass : characters.gap));
-  const indent = truncate(`${levels.join("")}${hasChildren ? characters.pass : characters.gap}`, Math.floor(layout.width / 2));
+  const indent = truncate(
+    `${levels.join("")}${hasChildren ? characters.pass : characters.gap}`,
+    Math.floor(layout.width / 2),
+  );
   const room = layout.width - displayWidth(indent);
-  const message = span.error && span.statusMessage !== "" ? [style("red", truncate(printable(span.statusMessage), room))] : [];
-  return [...message, ...span.notes.map((note) => style("dim", truncate(printable(note), room)))].map((text) => `${indent}${text}`);
+  const message =
+    span.error && span.statusMessage !== "" ? [style("red", truncate(printable(span.statusMessage), room))] : [];
+  return [...message, ...span.notes.map((note) => style("dim", truncate(printable(note), room)))].map(
+    (text) => `${indent}${text}`,
+  );
 }

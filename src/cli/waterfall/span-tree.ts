@@ -32,15 +32,24 @@ export function orderSpans(spans: readonly WaterfallSpan[]): readonly TreeRow[] 
   const rows: TreeRow[] = [];
 
   const visit = (root: WaterfallSpan): void => {
-    const stack: { readonly span: WaterfallSpan; readonly continues: readonly boolean[] }[] = [{ span: root, continues: [] }];
+    const stack: { readonly span: WaterfallSpan; readonly continues: readonly boolean[] }[] = [
+      { span: root, continues: [] },
+    ];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       const { span, continues } = next;
       if (visited.has(span)) continue;
       visited.add(span);
       // Of two spans with one id only the first has children.
-      const own = byId.get(span.spanId) === span ? (children.get(span.spanId) ?? []).filter((child) => !visited.has(child)) : [];
-      rows.push({ span, continues, orphan: span.parentSpanId !== "" && !byId.has(span.parentSpanId), hasChildren: own.length > 0 });
-      for (const [index, child] of own.toReversed().entries()) stack.push({ span: child, continues: [...continues, index > 0] });
+      const own =
+        byId.get(span.spanId) === span ? (children.get(span.spanId) ?? []).filter((child) => !visited.has(child)) : [];
+      rows.push({
+        span,
+        continues,
+        orphan: span.parentSpanId !== "" && !byId.has(span.parentSpanId),
+        hasChildren: own.length > 0,
+      });
+      for (const [index, child] of own.toReversed().entries())
+        stack.push({ span: child, continues: [...continues, index > 0] });
     }
   };
   for (const span of sorted) if (!byId.has(span.parentSpanId)) visit(span);

@@ -1,5 +1,10 @@
 /** `blixard cluster status` */
-import { type ClusterMember, ClusterService, type GetClusterStatusResponse, GetClusterStatusResponseSchema } from "#gen/api/blixard/v1/cluster_pb.ts";
+import {
+  type ClusterMember,
+  ClusterService,
+  type GetClusterStatusResponse,
+  GetClusterStatusResponseSchema,
+} from "#gen/api/blixard/v1/cluster_pb.ts";
 import { approximateSize } from "#model/quantity.ts";
 import { defineCommand } from "../../command.ts";
 import { nodeOptions } from "../../node-options.ts";
@@ -26,7 +31,11 @@ function statusLines(status: GetClusterStatusResponse, layout: TableLayout): rea
   const members = renderTable<ClusterMember>(
     [
       { title: "MEMBER", value: (member) => member.name || member.memberId },
-      { title: "HEALTH", value: (member) => (member.healthy ? "healthy" : "unhealthy"), style: (member) => (member.healthy ? "green" : "red") },
+      {
+        title: "HEALTH",
+        value: (member) => (member.healthy ? "healthy" : "unhealthy"),
+        style: (member) => (member.healthy ? "green" : "red"),
+      },
       { title: "ROLE", value: (member) => (member.leader ? "leader" : member.learner ? "learner" : "follower") },
       { title: "TERM", align: "right", value: (member) => String(member.raftTerm) },
       { title: "INDEX", align: "right", value: (member) => String(member.raftIndex) },

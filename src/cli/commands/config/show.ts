@@ -8,10 +8,16 @@ export const configShow = defineCommand({
   description:
     "As `node run` with the same flags and environment would take it: TOML that loads again, with the origin of every value. Secrets are redacted.",
   arguments: {},
-  options: { ...configOptions, output: choiceOption(outputFormats, "How the result is printed; default: table, which is TOML.", { short: "o" }) },
+  options: {
+    ...configOptions,
+    output: choiceOption(outputFormats, "How the result is printed; default: table, which is TOML.", { short: "o" }),
+  },
   examples: [
     { command: "blixard config show --config blixard.toml", explanation: "What a node would run with, and why" },
-    { command: "OTEL_SERVICE_NAME=edge blixard config show | grep service_name", explanation: "Where a value comes from" },
+    {
+      command: "OTEL_SERVICE_NAME=edge blixard config show | grep service_name",
+      explanation: "Where a value comes from",
+    },
   ],
   run: async ({ io, printer }, _arguments, options) => {
     const { entries, warnings } = await loadNodeConfig(options, io);
@@ -21,6 +27,10 @@ export const configShow = defineCommand({
       return;
     }
     const shown = entries.filter((entry) => entry.shown !== undefined);
-    await printer.json(Object.fromEntries(shown.map(({ path, shown: value = "", origin }) => [path, { value, origin: formatOrigin(origin) }])));
+    await printer.json(
+      Object.fromEntries(
+        shown.map(({ path, shown: value = "", origin }) => [path, { value, origin: formatOrigin(origin) }]),
+      ),
+    );
   },
 });

@@ -13,7 +13,9 @@ export const imageDelete = defineCommand({
   run: async ({ node, printer, signal, trace }, { image }, { operationId = "" }) => {
     trace.setAttribute("blixard.image.name", image);
     const images = await node.client(ImageService);
-    const response = await images.deleteImage(create(DeleteImageRequestSchema, { name: image, operationId }), { signal });
+    const response = await images.deleteImage(create(DeleteImageRequestSchema, { name: image, operationId }), {
+      signal,
+    });
     await printer.message(DeleteImageResponseSchema, response, () => [printable(`${image} is deleted`)]);
   },
 });

@@ -2,7 +2,13 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
-import { ImageFileRole, ImageService, type ImportImageRequest, ImportImageRequestSchema, ImportImageResponseSchema } from "#gen/api/blixard/v1/image_pb.ts";
+import {
+  ImageFileRole,
+  ImageService,
+  type ImportImageRequest,
+  ImportImageRequestSchema,
+  ImportImageResponseSchema,
+} from "#gen/api/blixard/v1/image_pb.ts";
 import { BlixardError } from "#model/errors.ts";
 import { approximateSize } from "#model/quantity.ts";
 import { anyText, defineCommand, flag, option, usageError } from "../../command.ts";
@@ -13,7 +19,8 @@ import { printable } from "../../output/text.ts";
 const PIECE_BYTES = 1024 * 1024;
 
 export const imageImport = defineCommand({
-  description: "Either --kernel and --initrd, or --disk. What the node has already is not kept twice; every byte is verified by its sha256.",
+  description:
+    "Either --kernel and --initrd, or --disk. What the node has already is not kept twice; every byte is verified by its sha256.",
   arguments: { name: { description: "Name of the image: lower-case letters, digits, '-', '_' and '.'." } },
   options: {
     kernel: option("FILE", "Kernel: vmlinux (starts fastest) or bzImage.", anyText, { short: "k", complete: "file" }),
@@ -25,7 +32,10 @@ export const imageImport = defineCommand({
     ...nodeOptions,
   },
   examples: [
-    { command: "blixard image import demo --kernel vmlinux --initrd initrd.cpio.gz --guest-agent", explanation: "A kernel and its initrd" },
+    {
+      command: "blixard image import demo --kernel vmlinux --initrd initrd.cpio.gz --guest-agent",
+      explanation: "A kernel and its initrd",
+    },
     { command: "blixard image import debian --disk debian.qcow2", explanation: "A disk" },
   ],
   run: async (context, { name }, options) => {
@@ -50,7 +60,9 @@ export const imageImport = defineCommand({
       const response = await images.importImage(readPieces(header, files, progress), { signal, timeoutMs: 0 });
       progress.end();
       await printer.message(ImportImageResponseSchema, response, () => [
-        printable(`${name} is imported: ${approximateSize(Number(response.image?.sizeBytes ?? 0n))}, ${response.image?.digest ?? ""}`),
+        printable(
+          `${name} is imported: ${approximateSize(Number(response.image?.sizeBytes ?? 0n))}, ${response.image?.digest ?? ""}`,
+        ),
       ]);
     } finally {
       progress.end();
@@ -64,9 +76,19 @@ interface ImportFile {
   readonly sizeBytes: number;
 }
 
-async function findFiles({ kernel, initrd, disk }: { readonly kernel: string | undefined; readonly initrd: string | undefined; readonly disk: string | undefined }): Promise<readonly ImportFile[]> {
-  if (disk === undefined && kernel === undefined) usageError("there is nothing to import", "Give --kernel and --initrd, or --disk.");
-  if (disk !== undefined && (kernel !== undefined || initrd !== undefined)) usageError("--disk does not go together with --kernel and --initrd");
+async function findFiles({
+  kernel,
+  initrd,
+  disk,
+}: {
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly disk: string | undefined;
+}): Promise<readonly ImportFile[]> {
+  if (disk === undefined && kernel === undefined)
+    usageError("there is nothing to import", "Give --kernel and --initrd, or --disk.");
+  if (disk !== undefined && (kernel !== undefined || initrd !== undefined))
+    usageError("--disk does not go together with --kernel and --initrd");
   const wanted = [
     [ImageFileRole.KERNEL, kernel],
     [ImageFileRole.INITRD, initrd],
@@ -84,12 +106,21 @@ async function sizeOf(path: string): Promise<number> {
     const status = await stat(path);
     if (status.isFile() && status.size > 0) return status.size;
   } catch (error) {
-    throw new BlixardError("IMAGE_INVALID", `${path} cannot be read`, { cause: error, hint: "Check the path and its permissions." });
+    throw new BlixardError("IMAGE_INVALID", `${path} cannot be read`, {
+      cause: error,
+      hint: "Check the path and its permissions.",
+    });
   }
-  throw new BlixardError("IMAGE_INVALID", `${path} is no file with content`, { hint: "Give a kernel, an initrd or a disk." });
+  throw new BlixardError("IMAGE_INVALID", `${path} is no file with content`, {
+    hint: "Give a kernel, an initrd or a disk.",
+  });
 }
 
-async function* readPieces(header: ImportImageRequest, files: readonly ImportFile[], progress: Progress): AsyncIterable<ImportImageRequest> {
+async function* readPieces(
+  header: ImportImageRequest,
+  files: readonly ImportFile[],
+  progress: Progress,
+): AsyncIterable<ImportImageRequest> {
   yield header;
   const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let [sentBytes, shownTenths] = [0, -1];
@@ -100,7 +131,8 @@ async function* readPieces(header: ImportImageRequest, files: readonly ImportFil
       yield create(ImportImageRequestSchema, { message: { case: "data", value } });
       sentBytes += value.length;
       const tenths = Math.floor((sentBytes / totalBytes) * 10);
-      if (tenths !== shownTenths) progress.update("importing", `${approximateSize(sentBytes)} of ${approximateSize(totalBytes)}`);
+      if (tenths !== shownTenths)
+        progress.update("importing", `${approximateSize(sentBytes)} of ${approximateSize(totalBytes)}`);
       shownTenths = tenths;
     }
   }

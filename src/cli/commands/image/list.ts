@@ -1,6 +1,12 @@
 /** `blixard image list` */
 import { create } from "@bufbuild/protobuf";
-import { ImageFileRole, ImageService, ListImagesRequestSchema, ListImagesResponseSchema, type Image } from "#gen/api/blixard/v1/image_pb.ts";
+import {
+  ImageFileRole,
+  ImageService,
+  ListImagesRequestSchema,
+  ListImagesResponseSchema,
+  type Image,
+} from "#gen/api/blixard/v1/image_pb.ts";
 import { approximateSize } from "#model/quantity.ts";
 import { defineCommand } from "../../command.ts";
 import { nodeOptions } from "../../node-options.ts";

@@ -13,6 +13,8 @@ export const nodeCordon = defineCommand({
   run: async ({ node: connection, printer, signal }, { node }) => {
     const nodes = await connection.client(NodeService);
     const response = await nodes.cordonNode(create(CordonNodeRequestSchema, { node }), { signal });
-    await printer.message(CordonNodeResponseSchema, response, () => [printable(`${node} is cordoned: no new VM is placed there`)]);
+    await printer.message(CordonNodeResponseSchema, response, () => [
+      printable(`${node} is cordoned: no new VM is placed there`),
+    ]);
   },
 });

@@ -9,11 +9,19 @@ export function nodeTable(nodes: readonly Node[], nowMs: number, layout: TableLa
   return renderTable(
     [
       { title: "NODE", value: (node) => node.id },
-      { title: "STATE", value: nodeState, style: (node) => (node.state === NodeState.READY ? (node.schedulable ? "green" : "yellow") : "red") },
+      {
+        title: "STATE",
+        value: nodeState,
+        style: (node) => (node.state === NodeState.READY ? (node.schedulable ? "green" : "yellow") : "red"),
+      },
       { title: "ROLE", value: (node) => (node.server ? "server" : "agent") },
       { title: "VMS", align: "right", value: (node) => String(node.vmCount) },
       { title: "VCPUS", align: "right", value: (node) => `${node.allocated?.vcpus ?? 0}/${node.capacity?.vcpus ?? 0}` },
-      { title: "MEMORY", align: "right", value: (node) => share(node.allocated?.memoryBytes, node.capacity?.memoryBytes) },
+      {
+        title: "MEMORY",
+        align: "right",
+        value: (node) => share(node.allocated?.memoryBytes, node.capacity?.memoryBytes),
+      },
       { title: "DISK", align: "right", value: (node) => share(node.allocated?.diskBytes, node.capacity?.diskBytes) },
       { title: "RUNS UNDER", value: (node) => `${node.driver} ${node.accelerator}`.trim() },
       { title: "VERSION", value: (node) => node.version },

@@ -30,7 +30,10 @@ export const vmConsole = defineCommand({
     if (io.stdin.isTerminal) await io.stderr.write(`Attached to ${vm}. Ctrl-] leaves.\r\n`);
     using _raw = io.stdin.rawMode();
     try {
-      for await (const { output } of vms.attachVmConsole(readInput(vm, io, leaving), { signal: attached, timeoutMs: 0 })) {
+      for await (const { output } of vms.attachVmConsole(readInput(vm, io, leaving), {
+        signal: attached,
+        timeoutMs: 0,
+      })) {
         await io.stdout.write(output);
       }
     } catch (error) {

@@ -13,16 +13,33 @@ const createOptions = {
   vcpus: option("N", "Virtual CPUs; default: 1.", wholeNumber),
   memory: option("SIZE", "Memory, e.g. 512MiB; default: 256MiB.", sizeBytes),
   cmdline: option("TEXT", "Appended to the image's kernel command line.", anyText),
-  network: option("none|user|bridge=NAME", "How the guest is connected; default: none, with ports or egress user.", networkOf, {
-    values: ["none", "user", "bridge="],
-  }),
-  publish: repeated("[[ADDRESS:]HOST:]GUEST[/udp]", "Lead a port of the host to one of the guest; host port 0: the node chooses.", portOf, { short: "p" }),
+  network: option(
+    "KIND",
+    "How the guest is connected: none, user or bridge=NAME; default: none, with ports or egress user.",
+    networkOf,
+    {
+      values: ["none", "user", "bridge="],
+    },
+  ),
+  publish: repeated(
+    "HOST:GUEST",
+    "Lead a port of the host to one of the guest: [[ADDRESS:]HOST:]GUEST[/udp]; host port 0: the node chooses.",
+    portOf,
+    { short: "p" },
+  ),
   egress: flag("Let the guest reach the outside; the host's loopback stays closed."),
   macAddress: option("MAC", "On a bridge; default: derived from the VM's id.", anyText),
-  disk: repeated("name=NAME,size=SIZE[,persistent]", "A disk beside the image's own.", diskOf),
+  disk: repeated("SPEC", "A disk beside the image's own: name=NAME,size=SIZE[,persistent].", diskOf),
   label: repeated("KEY=VALUE", "A label.", keyValue, { short: "l" }),
-  restart: choiceOption(["never", "on-failure", "always"], "When a guest that ended is started again; default: on-failure."),
-  onNodeLoss: choiceOption(["restart", "hold"], "When its node is lost; default: restart, with a persistent disk hold."),
+  restart: choiceOption(
+    ["never", "on-failure", "always"],
+    "When a guest that ended is started again; default: on-failure.",
+    { placeholder: "POLICY" },
+  ),
+  onNodeLoss: choiceOption(
+    ["restart", "hold"],
+    "When its node is lost; default: restart, with a persistent disk hold.",
+  ),
   acceptDiskLoss: flag("With --on-node-loss restart: the content of persistent disks may be lost."),
   bootTimeout: option("DURATION", "How long the guest may take to be ready; default: 2m.", durationMs),
   stopTimeout: option("DURATION", "How long a graceful stop may take; default: 15s.", durationMs),
@@ -31,24 +48,42 @@ const createOptions = {
 };
 
 export const vmCreate = defineCommand({
-  description: "The node stores the wish and answers; --wait follows it until the guest is ready. `vm trace NAME` then shows where the time went.",
-  arguments: { name: { description: "The VM's name: lower-case letters, digits and '-'. May also stand in the file.", optional: true } },
+  description:
+    "The node stores the wish and answers; --wait follows it until the guest is ready. `vm trace NAME` then shows where the time went.",
+  arguments: {
+    name: {
+      description: "The VM's name: lower-case letters, digits and '-'. May also stand in the file.",
+      optional: true,
+    },
+  },
   options: { ...createOptions, ...operationOptions },
   examples: [
-    { command: "blixard vm create web --image demo --publish 8080:80 --wait", explanation: "A microVM that answers on port 8080" },
-    { command: "blixard vm create db --image debian --vcpus 2 --memory 1GiB --disk name=data,size=10GiB,persistent", explanation: "One with a disk that stays" },
+    {
+      command: "blixard vm create web --image demo --publish 8080:80 --wait",
+      explanation: "A microVM that answers on port 8080",
+    },
+    {
+      command: "blixard vm create db --image debian --vcpus 2 --memory 1GiB --disk name=data,size=10GiB,persistent",
+      explanation: "One with a disk that stays",
+    },
     { command: "blixard vm create -f vm.toml --label tier=web", explanation: "From a file, with one more label" },
   ],
   run: async (context, { name }, options) => {
     const { io, trace, signal } = context;
     const file = await loadFile(options.file, context);
     const chosenName = name ?? file?.name;
-    if (chosenName === undefined) usageError("the VM needs a name", "Write `blixard vm create NAME …`, or `name = …` in the file.");
+    if (chosenName === undefined)
+      usageError("the VM needs a name", "Write `blixard vm create NAME …`, or `name = …` in the file.");
     const operationId = options.operationId ?? io.randomHex(16);
     trace.setAttribute("blixard.vm.name", chosenName);
     trace.setAttribute("blixard.operation.id", operationId);
     const stopped = options.stopped || file?.stopped === true;
-    const request = create(CreateVmRequestSchema, { name: chosenName, operationId, stopped, spec: buildVmSpec(options, file) });
+    const request = create(CreateVmRequestSchema, {
+      name: chosenName,
+      operationId,
+      stopped,
+      spec: buildVmSpec(options, file),
+    });
     await runVmOperation(context, {
       goal: stopped ? "stopped" : "running",
       schema: CreateVmResponseSchema,
@@ -67,18 +102,28 @@ async function loadFile(path: string | undefined, { io }: Parameters<typeof vmCr
   return vm;
 }
 
-export type CreateOptions = { readonly [Name in keyof typeof createOptions]: ReturnType<(typeof createOptions)[Name]["parse"]> };
+export type CreateOptions = {
+  readonly [Name in keyof typeof createOptions]: ReturnType<(typeof createOptions)[Name]["parse"]>;
+};
 
-export type NetworkChoice = { readonly kind: "none" } | { readonly kind: "user" } | { readonly kind: "bridge"; readonly bridge: string };
+export type NetworkChoice =
+  | { readonly kind: "none" }
+  | { readonly kind: "user" }
+  | { readonly kind: "bridge"; readonly bridge: string };
 
 function networkOf(text: string): NetworkChoice {
   if (text === "none" || text === "user") return { kind: text };
   const bridge = /^bridge=(.+)$/.exec(text)?.[1];
-  return bridge === undefined ? usageError(`"${text}" is no network`, "Networks: none, user, bridge=NAME.") : { kind: "bridge", bridge };
+  return bridge === undefined
+    ? usageError(`"${text}" is no network`, "Networks: none, user, bridge=NAME.")
+    : { kind: "bridge", bridge };
 }
 
 function portOf(text: string) {
-  return parsePublishedPort(text) ?? usageError(`"${text}" publishes no port`, "Write [[ADDRESS:]HOST:]GUEST[/udp], such as 8080:80.");
+  return (
+    parsePublishedPort(text) ??
+    usageError(`"${text}" publishes no port`, "Write [[ADDRESS:]HOST:]GUEST[/udp], such as 8080:80.")
+  );
 }
 
 function diskOf(text: string) {

@@ -8,7 +8,10 @@ export const vmDelete = defineCommand({
   arguments: { vm: vmArgument },
   options: { force: forceOption, ...operationOptions },
   examples: [
-    { command: "blixard vm delete web --wait", explanation: "Stop it, remove its disks and wait until nothing is left" },
+    {
+      command: "blixard vm delete web --wait",
+      explanation: "Stop it, remove its disks and wait until nothing is left",
+    },
   ],
   run: async (context, { vm }, { force, operationId = "", wait, timeout }) =>
     runVmOperation(context, {

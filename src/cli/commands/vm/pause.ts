@@ -7,9 +7,7 @@ import { operationOptions, runVmOperation, vmArgument } from "./vm-operation.ts"
 export const vmPause = defineCommand({
   arguments: { vm: vmArgument },
   options: { ...operationOptions },
-  examples: [
-    { command: "blixard vm pause web", explanation: "Stop its virtual CPUs; memory stays" },
-  ],
+  examples: [{ command: "blixard vm pause web", explanation: "Stop its virtual CPUs; memory stays" }],
   run: async (context, { vm }, { operationId = "", wait, timeout }) =>
     runVmOperation(context, {
       goal: "paused",

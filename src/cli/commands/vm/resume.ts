@@ -7,9 +7,7 @@ import { operationOptions, runVmOperation, vmArgument } from "./vm-operation.ts"
 export const vmResume = defineCommand({
   arguments: { vm: vmArgument },
   options: { ...operationOptions },
-  examples: [
-    { command: "blixard vm resume web", explanation: "Let it run on" },
-  ],
+  examples: [{ command: "blixard vm resume web", explanation: "Let it run on" }],
   run: async (context, { vm }, { operationId = "", wait, timeout }) =>
     runVmOperation(context, {
       goal: "running",

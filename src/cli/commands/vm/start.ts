@@ -7,9 +7,7 @@ import { operationOptions, runVmOperation, vmArgument } from "./vm-operation.ts"
 export const vmStart = defineCommand({
   arguments: { vm: vmArgument },
   options: { ...operationOptions },
-  examples: [
-    { command: "blixard vm start web --wait", explanation: "Start it and wait until its guest is ready" },
-  ],
+  examples: [{ command: "blixard vm start web --wait", explanation: "Start it and wait until its guest is ready" }],
   run: async (context, { vm }, { operationId = "", wait, timeout }) =>
     runVmOperation(context, {
       goal: "running",

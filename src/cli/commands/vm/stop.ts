@@ -8,7 +8,10 @@ export const vmStop = defineCommand({
   arguments: { vm: vmArgument },
   options: { force: forceOption, ...operationOptions },
   examples: [
-    { command: "blixard vm stop web --wait", explanation: "Ask the guest to power off; force it after its stop timeout" },
+    {
+      command: "blixard vm stop web --wait",
+      explanation: "Ask the guest to power off; force it after its stop timeout",
+    },
     { command: "blixard vm stop web --force", explanation: "Switch it off at once" },
   ],
   run: async (context, { vm }, { force, operationId = "", wait, timeout }) =>

@@ -1,6 +1,13 @@
 /** `blixard vm trace` */
 import { create } from "@bufbuild/protobuf";
-import { type AttributeValue, GetTraceRequestSchema, type GetTraceResponse, GetTraceResponseSchema, type Span, TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
+import {
+  type AttributeValue,
+  GetTraceRequestSchema,
+  type GetTraceResponse,
+  GetTraceResponseSchema,
+  type Span,
+  TelemetryService,
+} from "#gen/api/blixard/v1/telemetry_pb.ts";
 import { anyText, defineCommand, flag, option } from "../../command.ts";
 import type { CliIo } from "../../io.ts";
 import { nodeOptions } from "../../node-options.ts";
@@ -17,7 +24,9 @@ export const vmTrace = defineCommand({
   description: "From the node's own memory, at any sampling ratio and without any tracing backend.",
   arguments: { vm: vmArgument },
   options: {
-    operation: option("create|latest|ID", "Which operation; default: create. `vm get` lists their ids.", anyText, { values: ["create", "latest"] }),
+    operation: option("create|latest|ID", "Which operation; default: create. `vm get` lists their ids.", anyText, {
+      values: ["create", "latest"],
+    }),
     attributes: flag("The spans' attributes too.", { short: "a" }),
     ...nodeOptions,
   },
@@ -27,19 +36,30 @@ export const vmTrace = defineCommand({
   ],
   run: async ({ node, io, printer, signal }, { vm }, { operation = "", attributes }) => {
     const telemetry = await node.client(TelemetryService);
-    const response = await telemetry.getTrace(create(GetTraceRequestSchema, { subject: { case: "vm", value: vm }, operation }), { signal });
+    const response = await telemetry.getTrace(
+      create(GetTraceRequestSchema, { subject: { case: "vm", value: vm }, operation }),
+      { signal },
+    );
     await printer.message(GetTraceResponseSchema, response, (layout) => traceLines(response, attributes, layout, io));
   },
 });
 
-function traceLines(trace: GetTraceResponse, withAttributes: boolean, layout: TableLayout, io: CliIo): readonly string[] {
+function traceLines(
+  trace: GetTraceResponse,
+  withAttributes: boolean,
+  layout: TableLayout,
+  io: CliIo,
+): readonly string[] {
   const spans = trace.spans.map((span) => toWaterfallSpan(span, withAttributes));
   const waterfall = renderWaterfall(spans, {
     width: layout.width ?? WIDTH_WITHOUT_TERMINAL,
     ...(layout.style === undefined ? {} : { style: layout.style }),
     unicode: supportsUnicode(io.environment),
   });
-  const lost = trace.droppedSpans === 0n ? [] : [`${trace.droppedSpans} older spans of this trace are no longer in the node's memory.`];
+  const lost =
+    trace.droppedSpans === 0n
+      ? []
+      : [`${trace.droppedSpans} older spans of this trace are no longer in the node's memory.`];
   return [headline(trace), ...lost, ...waterfall];
 }
 
@@ -54,7 +74,9 @@ function headline({ traceId, spans }: GetTraceResponse): string {
 }
 
 function toWaterfallSpan(span: Span, withAttributes: boolean): WaterfallSpan {
-  const links = span.links.map(({ relation, traceId }) => `linked to ${relation === "" ? "" : `${relation} `}trace ${traceId}`);
+  const links = span.links.map(
+    ({ relation, traceId }) => `linked to ${relation === "" ? "" : `${relation} `}trace ${traceId}`,
+  );
   const attributes = Object.entries(span.attributes).toSorted(([left], [right]) => (left < right ? -1 : 1));
   return {
     spanId: span.spanId,
@@ -65,7 +87,10 @@ function toWaterfallSpan(span: Span, withAttributes: boolean): WaterfallSpan {
     endUnixNano: span.endTimeUnixNano,
     error: span.error,
     statusMessage: span.statusMessage,
-    notes: [...links, ...(withAttributes ? attributes.map(([name, value]) => `${name} = ${attributeText(value)}`) : [])],
+    notes: [
+      ...links,
+      ...(withAttributes ? attributes.map(([name, value]) => `${name} = ${attributeText(value)}`) : []),
+    ],
   };
 }
 

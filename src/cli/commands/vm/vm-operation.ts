@@ -15,7 +15,11 @@ export const vmArgument = { description: "Name or id of the VM.", complete: "vm"
 
 export const waitOptions = {
   wait: flag("Wait until it is done, with progress on stderr.", { short: "w" }),
-  timeout: option("DURATION", "With --wait: how long at most; default: 5m. Then the exit code is 4, and the operation goes on.", durationMs),
+  timeout: option(
+    "DURATION",
+    "With --wait: how long at most; default: 5m. Then the exit code is 4, and the operation goes on.",
+    durationMs,
+  ),
 };
 
 export const operationOptions = {
@@ -37,7 +41,10 @@ export interface VmOperation<D extends DescMessage> {
 }
 
 /** Prints the response, after `--wait` with the VM as it is then. */
-export async function runVmOperation<D extends DescMessage>(context: CommandContext, operation: VmOperation<D>): Promise<void> {
+export async function runVmOperation<D extends DescMessage>(
+  context: CommandContext,
+  operation: VmOperation<D>,
+): Promise<void> {
   const { goal, schema } = operation;
   const vms = await context.node.client(VmService);
   const response = await operation.call(vms, context.signal);
@@ -48,6 +55,7 @@ export async function runVmOperation<D extends DescMessage>(context: CommandCont
     const end = await waitForVm(context, { goal, vm, timeoutMs: operation.timeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS });
     if (end !== undefined) response.vm = end;
   }
-  const gone = goal === "deleted" ? (operation.wait ? `${vm.name} is deleted` : `${vm.name} is being deleted`) : undefined;
+  const gone =
+    goal === "deleted" ? (operation.wait ? `${vm.name} is deleted` : `${vm.name} is being deleted`) : undefined;
   await context.printer.message(schema, response, () => [printable(gone ?? vmSentence(response.vm ?? vm))]);
 }

@@ -1,5 +1,13 @@
 /** A VM for reading: rows of tables, details, one-line states. */
-import { DesiredVmState, NodeLossPolicy, type PublishedPort, ReadinessSource, RestartPolicy, type Vm, VmState } from "#gen/api/blixard/v1/vm_pb.ts";
+import {
+  DesiredVmState,
+  NodeLossPolicy,
+  type PublishedPort,
+  ReadinessSource,
+  RestartPolicy,
+  type Vm,
+  VmState,
+} from "#gen/api/blixard/v1/vm_pb.ts";
 import { approximateSize } from "#model/quantity.ts";
 import { type Column, renderProperties, renderTable, type TableLayout } from "../../output/table.ts";
 import { ageText, timestampText } from "../../output/time.ts";
@@ -48,7 +56,8 @@ export function vmTable(vms: readonly Vm[], nowMs: number, layout: TableLayout):
 export function vmSentence(vm: Vm): string {
   const { status } = vm;
   const where = status === undefined || status.nodeId === "" ? "" : ` on ${status.nodeId}`;
-  const why = status?.state === VmState.RUNNING ? readinessText(status.readiness) : (status?.message || status?.reason || "");
+  const why =
+    status?.state === VmState.RUNNING ? readinessText(status.readiness) : status?.message || status?.reason || "";
   const ports = portsOf(vm).map(portText).join(" ");
   return `${vm.name} is ${stateName(status?.state)}${where}${why === "" ? "" : ` (${why})`}${ports === "" ? "" : `, ports ${ports}`}`;
 }
@@ -60,7 +69,10 @@ export function vmDetails(vm: Vm, nowMs: number, layout: TableLayout): readonly 
     ["Name", vm.name],
     ["Id", vm.id],
     ["State", joined(stateName(status?.state), ageSuffix(status?.stateTime, nowMs))],
-    ["Why", joined(status?.message ?? "", status?.reason === "" || status?.reason === undefined ? "" : `(${status.reason})`)],
+    [
+      "Why",
+      joined(status?.message ?? "", status?.reason === "" || status?.reason === undefined ? "" : `(${status.reason})`),
+    ],
     ["Error", status?.errorCode ?? ""],
     ["Wanted", enumText(DesiredVmState, vm.desiredState)],
     ["Ready by", status?.state === VmState.RUNNING ? readinessText(status.readiness) : ""],
@@ -72,8 +84,18 @@ export function vmDetails(vm: Vm, nowMs: number, layout: TableLayout): readonly 
     ["Memory", approximateSize(Number(spec?.memoryBytes ?? 0n))],
     ["Network", networkText(vm)],
     ["Ports", portsOf(vm).map(portText).join(" ")],
-    ["Disks", (spec?.disks ?? []).map((disk) => `${disk.name} ${approximateSize(Number(disk.sizeBytes))} ${disk.kind.case ?? "ephemeral"}`).join(", ")],
-    ["Labels", Object.entries(spec?.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(" ")],
+    [
+      "Disks",
+      (spec?.disks ?? [])
+        .map((disk) => `${disk.name} ${approximateSize(Number(disk.sizeBytes))} ${disk.kind.case ?? "ephemeral"}`)
+        .join(", "),
+    ],
+    [
+      "Labels",
+      Object.entries(spec?.labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(" "),
+    ],
     ["Restart", enumText(RestartPolicy, spec?.restartPolicy)],
     ["On node loss", enumText(NodeLossPolicy, spec?.onNodeLoss)],
     ["Restarts", String(status?.restarts ?? 0)],
@@ -82,7 +104,10 @@ export function vmDetails(vm: Vm, nowMs: number, layout: TableLayout): readonly 
     ["Last words", exit?.detail ?? ""],
     ["Created", timestampText(vm.createTime)],
     ["Started", timestampText(status?.startTime)],
-    ["Generation", `${vm.generation}${status !== undefined && status.observedGeneration < vm.generation ? ` (the node has acted on ${status.observedGeneration})` : ""}`],
+    [
+      "Generation",
+      `${vm.generation}${status !== undefined && status.observedGeneration < vm.generation ? ` (the node has acted on ${status.observedGeneration})` : ""}`,
+    ],
     ["Trace", vm.origin?.traceId ?? ""],
   ];
   return [...renderProperties(properties, layout), ...refusalLines(vm, layout), ...operationLines(vm, layout)];
