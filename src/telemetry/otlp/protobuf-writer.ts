@@ -181,7 +181,7 @@ export class ProtobufWriter {
   }
 }
 
-export function varintSize(value: number): number {
+function varintSize(value: number): number {
   let size = 1;
   for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) size++;
   return size;
