@@ -195,7 +195,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await clock.advance(HEAL_STEP_MS);
     left = await unrest();
   }
-  const survivors = new Set([...(node?.cache.snapshot().intents.keys() ?? [])]);
+  const survivors = new Set(node?.cache.snapshot().intents.keys() ?? []);
   const lost = [...created].filter(([id, name]) => !survivors.has(id) && !deleteAsked.has(name));
   const broken = telemetry.logs.filter((log) => log.level === "error");
   kill();

@@ -147,13 +147,12 @@ function createHostMachine(request: LaunchRequest, world: World, onEnd: (exit: V
   let paused = false;
 
   if (!random.chance(faults.hangingBoot)) {
-    clock.delay(random.between(50, 3000), over.signal).then(
-      () => {
-        ready = true;
-        tell(readyEvent());
-      },
-      () => undefined,
-    );
+    clock.delay(random.between(50, 3000), over.signal).then(becomeReady, () => undefined);
+  }
+
+  function becomeReady(): void {
+    ready = true;
+    tell(readyEvent());
   }
 
   function readyEvent(): MachineEvent {
