@@ -104,7 +104,7 @@ function chooseRoom(rooms: readonly Room[], vm: PendingVm): Room | undefined {
   for (const room of rooms) {
     if (!room.open || refusalReason(room, vm) !== undefined) continue;
     const share = scarcestShareAfter(room, vm);
-    if (share < bestShare || (share === bestShare && best !== undefined && room.vmCount < best.vmCount)) {
+    if (best === undefined || share < bestShare || (share === bestShare && room.vmCount < best.vmCount)) {
       best = room;
       bestShare = share;
     }
