@@ -199,8 +199,7 @@ function channelCredentials(endpoint: EtcdEndpoint, tls: EtcdTls): ChannelCreden
     pem(tls.clientCertificate),
     isAddress(endpoint.host)
       ? {
-          checkServerIdentity: (_name, certificate) =>
-            checkServerIdentity(endpoint.host, certificate),
+          checkServerIdentity: (_name, certificate) => checkServerIdentity(endpoint.host, certificate),
         }
       : {},
   );

@@ -1,0 +1,15 @@
+import { testKeyValueStore } from "#test/support/key-value-store-contract.ts";
+import { createMemoryKeyValueStore } from "./memory-key-value-store.ts";
+
+testKeyValueStore(
+  "the memory store",
+  async () => {
+    const store = createMemoryKeyValueStore();
+    return {
+      store,
+      compact: async (revision) => store.compact(revision),
+      [Symbol.asyncDispose]: () => store.close(),
+    };
+  },
+  { modelRuns: 200 },
+);
