@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { isBlixardError } from "#model/errors.ts";
+import { BlixardError } from "#model/errors.ts";
 import { findCacheDir, findTool } from "#process/find-tool.ts";
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import {
@@ -58,7 +58,7 @@ describe("choosing the accelerator", () => {
     assert.throws(
       () => planAccelerator("kvm", unusable),
       (error) => {
-        assert.ok(isBlixardError(error));
+        assert.ok(error instanceof BlixardError);
         assert.equal(error.code, "CONFIG_INVALID");
         assert.match(error.message, /it hung/);
         assert.match(error.hint ?? "", /"auto"/);

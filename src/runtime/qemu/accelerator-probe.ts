@@ -159,12 +159,14 @@ export async function runProbeGuest(accelerator: "kvm" | "tcg", options: ProbeGu
 }
 
 function probeArgs(accelerator: "kvm" | "tcg", romPath: string): string[] {
+  const cpu = accelerator === "kvm" ? "host" : "max";
   return [
-    ...["-M", "microvm", "-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max", "-m", "16M"],
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-bios", romPath],
-    ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
-    ...["-chardev", "stdio,id=letters,signal=off", "-device", "isa-debugcon,iobase=0xe9,chardev=letters"],
-  ];
+    `-M microvm -accel ${accelerator} -cpu ${cpu} -m 16M -nodefaults -no-user-config -display none -no-reboot`,
+    "-device isa-debug-exit,iobase=0xf4,iosize=1",
+    "-chardev stdio,id=letters,signal=off -device isa-debugcon,iobase=0xe9,chardev=letters",
+  ]
+    .flatMap((line) => line.split(" "))
+    .concat("-bios", romPath);
 }
 
 /** The code at the start, and a far jump to it (F000:0000) where the processor begins. */

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { isBlixardError } from "#model/errors.ts";
+import { BlixardError } from "#model/errors.ts";
 import { parseTscKhz, planMachineType, readHostTscKhz } from "./host-tsc.ts";
 
 describe("the host's TSC frequency in the kernel log", () => {
@@ -66,7 +66,7 @@ describe("the machine type", () => {
   it("is never microvm without the frequency, and the refusal names the way out", () => {
     assert.throws(
       () => planMachineType({ configured: "microvm", tscKhz: undefined }),
-      (error) => isBlixardError(error) && error.code === "CONFIG_INVALID" && /"q35"/.test(error.hint ?? ""),
+      (error) => error instanceof BlixardError && error.code === "CONFIG_INVALID" && /"q35"/.test(error.hint ?? ""),
     );
   });
 });

@@ -70,7 +70,7 @@ export function parseTscKhz(messages: Iterable<string>): number | undefined {
   let counter: number | undefined;
   let refined: number | undefined;
   for (const message of messages) {
-    if (/^tsc: Marking TSC unstable/.test(message)) return undefined;
+    if (message.startsWith("tsc: Marking TSC unstable")) return undefined;
     processor ??= matchKhz(message, /^tsc: Detected (\d+)\.(\d{3}) MHz processor$/);
     counter ??= matchKhz(message, /^tsc: Detected (\d+)\.(\d{3}) MHz TSC$/);
     refined = matchKhz(message, /^tsc: Refined TSC clocksource calibration: (\d+)\.(\d{3}) MHz$/) ?? refined;
