@@ -50,6 +50,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly arguments: A;
   readonly options: O;
   readonly examples: readonly Example[];
+  /** It changes nothing, and is quicker for it: see trace/command-trace.ts. */
+  readonly readOnly?: boolean;
   /** Resolves when all is well; the exit code, where it is not 0. */
   run(context: CommandContext, argumentValues: ArgumentValues<A>, options: OptionValues<O>): Promise<number | void>;
 }

@@ -1,5 +1,6 @@
 /** What a command may touch of its process: streams, environment, clock, interrupts. Tests give their own. */
 import { randomBytes } from "node:crypto";
+import { isatty } from "node:tty";
 
 export interface OutputStream {
   readonly isTerminal: boolean;
@@ -47,9 +48,9 @@ export function createProcessIo(): CliIo {
   const releaseSignals = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   return {
-    stdout: outputStream(process.stdout),
-    stderr: outputStream(process.stderr),
-    stdin: inputStream(process.stdin),
+    stdout: outputStream(process.stdout, isatty(1)),
+    stderr: outputStream(process.stderr, isatty(2)),
+    stdin: inputStream(process.stdin, isatty(0)),
     environment: process.env,
     workingDirectory: process.cwd(),
     processId: process.pid,
@@ -60,13 +61,13 @@ export function createProcessIo(): CliIo {
   };
 }
 
-function outputStream(stream: NodeJS.WriteStream): OutputStream {
+function outputStream(stream: NodeJS.WriteStream, isTerminal: boolean): OutputStream {
   let failure: Error | undefined;
   stream.on("error", (error: NodeJS.ErrnoException) => {
     failure = error.code === "EPIPE" ? new OutputClosedError("nobody reads the output", { cause: error }) : error;
   });
   return {
-    isTerminal: Boolean(stream.isTTY),
+    isTerminal,
     get columns() {
       return stream.columns ?? 80;
     },
@@ -89,15 +90,15 @@ function outputStream(stream: NodeJS.WriteStream): OutputStream {
   };
 }
 
-function inputStream(stream: NodeJS.ReadStream): InputStream {
+function inputStream(stream: NodeJS.ReadStream, isTerminal: boolean): InputStream {
   return {
-    isTerminal: Boolean(stream.isTTY),
+    isTerminal,
     read: () => stream as AsyncIterable<Buffer>,
     rawMode: () => {
-      if (stream.isTTY) stream.setRawMode(true);
+      if (isTerminal) stream.setRawMode(true);
       return {
         [Symbol.dispose]: () => {
-          if (stream.isTTY) stream.setRawMode(false);
+          if (isTerminal) stream.setRawMode(false);
         },
       };
     },

@@ -70,7 +70,7 @@ async function runCommand(
   options: Readonly<Record<string, unknown>>,
   io: CliIo,
 ): Promise<number> {
-  const trace = new CommandTrace(name, io);
+  const trace = new CommandTrace(name, io, command.readOnly !== true);
   const text = (property: string): string | undefined =>
     typeof options[property] === "string" ? options[property] : undefined;
   const target = { endpoint: text("endpoint"), dataDir: text("dataDir"), tokenFile: text("tokenFile") };

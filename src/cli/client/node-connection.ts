@@ -6,12 +6,13 @@ import { connect } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Client, Interceptor, StreamResponse, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
-import { TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
 import type { CallSpan, CommandTrace } from "../trace/command-trace.ts";
 import type { NodeAddress } from "./find-node.ts";
 
 /** Deadline of calls that answer once. */
 const UNARY_TIMEOUT_MS = 30_000;
+/** Its generated code is not worth loading for its name. */
+const UNTRACED_SERVICE = "blixard.v1.TelemetryService";
 const MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 export class NodeConnection implements AsyncDisposable {
@@ -87,7 +88,7 @@ function tokenInterceptor(token: string): Interceptor {
 function tracingInterceptor(trace: CommandTrace, statusOf: (error: unknown) => string): Interceptor {
   return (next) => async (request) => {
     // Calls about traces would only clutter them.
-    if (request.service.typeName === TelemetryService.typeName) return next(request);
+    if (request.service.typeName === UNTRACED_SERVICE) return next(request);
     const span = trace.startCall(`${request.service.typeName}/${request.method.name}`);
     for (const [name, value] of Object.entries(span.headers)) request.header.set(name, value);
     try {

@@ -17,7 +17,7 @@ export function createNameLookup(io: CliIo): NameLookup {
       dataDir: valueOf(words, "--data-dir"),
       tokenFile: valueOf(words, "--token-file"),
     };
-    await using node = new NodeConnection(() => findNode(target, io), new CommandTrace("completion", io));
+    await using node = new NodeConnection(() => findNode(target, io), new CommandTrace("completion", io, false));
     try {
       return await listNames(node, kind);
     } catch {

@@ -6,6 +6,9 @@
  *   blixard vm create        root, or child of TRACEPARENT
  *   ├─ …VmService/CreateVm   one client span a call
  *   └─ …VmService/WatchVms
+ *
+ * A command that only reads takes no part in this of its own accord: to load what
+ * handing in takes would cost it a tenth of its time. Then the node starts the trace.
  */
 import { formatTraceparent, parseTraceparent, type TraceContext } from "#model/trace-context.ts";
 
@@ -47,17 +50,20 @@ export class CommandTrace {
   readonly command: string;
   readonly #sources: TraceSources;
   readonly #parentSpanId: string;
+  readonly #recorded: boolean;
   readonly #startTimeMs: number;
   readonly #attributes: Record<string, string | number> = {};
   readonly #finished: FinishedSpan[] = [];
   readonly #open = new Set<CallSpan["end"]>();
 
-  constructor(command: string, sources: TraceSources) {
+  /** @param recorded whether it makes a trace of its own; an inherited one is continued in any case */
+  constructor(command: string, sources: TraceSources, recorded: boolean) {
     const { TRACEPARENT: traceparent = "", TRACESTATE: traceState } = sources.environment;
     const inherited = parseTraceparent(traceparent, traceState);
     this.command = command;
     this.#sources = sources;
     this.#startTimeMs = sources.now();
+    this.#recorded = recorded || inherited !== undefined;
     this.#parentSpanId = inherited?.spanId ?? "";
     this.context = {
       traceId: inherited?.traceId ?? sources.randomHex(16),
@@ -74,6 +80,7 @@ export class CommandTrace {
 
   /** @param method `blixard.v1.VmService/CreateVm` */
   startCall(method: string): CallSpan {
+    if (!this.#recorded) return { headers: {}, end: () => {} };
     const context = { ...this.context, spanId: this.#sources.randomHex(8) };
     const startTimeMs = this.#sources.now();
     const end: CallSpan["end"] = ({ status, errorMessage }) => {
@@ -132,7 +139,7 @@ export class CommandTrace {
     return [...this.#finished, own];
   }
 
-  /** Whether the node was called at all. */
+  /** Whether there is something to hand in. */
   get hasCalls(): boolean {
     return this.#finished.length + this.#open.size > 0;
   }

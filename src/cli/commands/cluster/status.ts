@@ -14,6 +14,7 @@ export const clusterStatus = defineCommand({
   arguments: {},
   options: { ...nodeOptions },
   examples: [{ command: "blixard cluster status", explanation: "Members, leader and the store's health" }],
+  readOnly: true,
   run: async ({ node, printer, signal }) => {
     const cluster = await node.client(ClusterService);
     const response = await cluster.getClusterStatus({}, { signal });

@@ -18,6 +18,7 @@ export const imageList = defineCommand({
   arguments: {},
   options: { ...nodeOptions },
   examples: [{ command: "blixard image list", explanation: "All images" }],
+  readOnly: true,
   run: async ({ node, io, printer, signal }) => {
     const images = await node.client(ImageService);
     const all = create(ListImagesResponseSchema);

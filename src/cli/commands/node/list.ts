@@ -9,6 +9,7 @@ export const nodeList = defineCommand({
   arguments: {},
   options: { ...nodeOptions },
   examples: [{ command: "blixard node list", explanation: "All nodes and what they have left" }],
+  readOnly: true,
   run: async ({ node, io, printer, signal }) => {
     const nodes = await node.client(NodeService);
     const response = await nodes.listNodes({}, { signal });

@@ -15,6 +15,7 @@ export const vmGet = defineCommand({
     { command: "blixard vm get web", explanation: "All about a VM" },
     { command: "blixard vm get web -o yaml", explanation: "The same as the API has it" },
   ],
+  readOnly: true,
   run: async ({ node, io, printer, signal }, { vm: name }) => {
     const vms = await node.client(VmService);
     const response = await vms.getVm(create(GetVmRequestSchema, { vm: name }), { signal });

@@ -15,6 +15,7 @@ export const vmList = defineCommand({
     { command: "blixard vm list --label tier=web --state failed", explanation: "Those with a label that failed" },
     { command: "blixard vm list -o json | jq -r '.vms[].name'", explanation: "For scripts" },
   ],
+  readOnly: true,
   run: async ({ node, io, printer, signal }, _arguments, options) => {
     const vms = await node.client(VmService);
     const all = create(ListVmsResponseSchema);

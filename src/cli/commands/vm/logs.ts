@@ -21,6 +21,7 @@ export const vmLogs = defineCommand({
     { command: "blixard vm logs web --tail 4KiB", explanation: "The end of the log" },
     { command: "blixard vm logs web -f", explanation: "Everything, then new output as it comes" },
   ],
+  readOnly: true,
   run: async ({ node, io, printer, signal }, { vm }, { follow, tail = 0, raw }) => {
     const vms = await node.client(VmService);
     const request = create(ReadVmLogRequestSchema, { vm, follow, tailBytes: BigInt(tail) });

@@ -34,6 +34,7 @@ export const vmTrace = defineCommand({
     { command: "blixard vm trace web", explanation: "Where the time of its creation went" },
     { command: "blixard vm trace web --operation latest -a", explanation: "The last operation, with all attributes" },
   ],
+  readOnly: true,
   run: async ({ node, io, printer, signal }, { vm }, { operation = "", attributes }) => {
     const telemetry = await node.client(TelemetryService);
     const response = await telemetry.getTrace(

@@ -314,12 +314,12 @@ test("an inherited TRACEPARENT is continued, and its sampling decision kept", as
 test("a failed call is in the trace with its status, and the command with its exit code", async () => {
   await using node = await FakeNode.start({
     vms: {
-      getVm: () => {
+      pauseVm: () => {
         throw new ConnectError("no", Code.NotFound);
       },
     },
   });
-  await run(node, ["vm", "get", "web"]);
+  await run(node, ["vm", "pause", "web"]);
   const [call, root] = node.spans;
   assert.deepEqual(call?.attributes["rpc.status_code"]?.value, { case: "stringValue", value: "NOT_FOUND" });
   assert.equal(call?.error, true);
@@ -333,11 +333,19 @@ test("a node that does not take spans changes nothing for the command", async ()
   };
   const hang = (): Promise<never> => new Promise(() => {});
   for (const recordSpans of [refuse, hang]) {
-    await using node = await FakeNode.start({ vms: { listVms: () => ({}) }, telemetry: { recordSpans } });
-    const { exitCode, io } = await run(node, ["vm", "list"]);
+    await using node = await FakeNode.start({ vms: { pauseVm: () => ({ vm: running }) }, telemetry: { recordSpans } });
+    const { exitCode, io } = await run(node, ["vm", "pause", "web"]);
     assert.equal(exitCode, 0);
     assert.equal(io.errors, "");
   }
+});
+
+test("a command that only reads leaves the trace to the node, unless one is handed to it", async () => {
+  await using node = await FakeNode.start({ vms: { listVms: () => ({}) } });
+  await run(node, ["vm", "list"]);
+  assert.equal(node.calls[0]?.headers.get("traceparent"), null);
+  assert.equal(node.calls.length, 1);
+  assert.deepEqual(node.spans, []);
 });
 
 test("--wait ends with 1 when the VM fails, and says why", async () => {

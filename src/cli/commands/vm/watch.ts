@@ -15,6 +15,7 @@ export const vmWatch = defineCommand({
     { command: "blixard vm watch", explanation: "All VMs, then every change" },
     { command: "blixard vm watch web -o json", explanation: "One VM, one JSON object a line" },
   ],
+  readOnly: true,
   run: async ({ node, io, printer, signal }, { vm = "" }, options) => {
     const vms = await node.client(VmService);
     const names = new Map<string, string>();
