@@ -1,4 +1,5 @@
 /** One guest process with its console, its channels and its companions, from the start to the report of its end. */
+import { type FileHandle, open } from "node:fs/promises";
 import { isAlive, type ProcessIdentity } from "#process/identity.ts";
 import { endProcess } from "#process/kill-ladder.ts";
 import { type ChildHandle, type SpawnOptions, spawnProcess } from "#process/spawn.ts";
@@ -29,7 +30,9 @@ export interface StartGuestOptions {
 export async function startGuest(options: StartGuestOptions): Promise<Guest> {
   const { command } = options;
   const companions: ChildHandle[] = [];
+  const files: FileHandle[] = [];
   try {
+    for (const path of command.files) files.push(await open(path, "r"));
     for (const companion of command.companions) {
       companions.push(await spawnMember(companion.argv, options, { extra: ["pipe"] }));
     }
@@ -37,13 +40,15 @@ export async function startGuest(options: StartGuestOptions): Promise<Guest> {
     const child = await spawnMember(command.argv, options, {
       stdin: "pipe",
       stdout: "pipe",
-      extra: [...command.channels.map(() => "pipe" as const), ...links],
+      extra: [...command.channels.map(() => "pipe" as const), ...links, ...files.map((file) => file.fd)],
     });
     for (const link of links) if (link !== "ignore") link.destroy();
     return superviseGuest(child, companions, options);
   } catch (error) {
     for (const companion of companions) companion.kill("SIGKILL");
     throw error;
+  } finally {
+    for (const file of files) await file.close();
   }
 }
 

@@ -12,6 +12,7 @@ const guest: GuestCommand = {
   logDir: "/tmp",
   channels: ["qmp"],
   companions: [{ argv: ["/bin/cat"] }],
+  files: ["/dev/null"],
   fenced: true,
   metadata: { any: ["thing"] },
 };

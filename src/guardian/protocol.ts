@@ -24,6 +24,7 @@ const CHANNEL_NAME = /^[a-z][a-z0-9.-]{0,63}$/;
 const MAXIMUM_ARGUMENTS = 512;
 const MAXIMUM_CHANNELS = 8;
 const MAXIMUM_COMPANIONS = 4;
+const MAXIMUM_FILES = 16;
 const MAXIMUM_METADATA_BYTES = 32 * 1024;
 
 /** Why the guardian ended a guest, or what it found; "" when the guest ended by itself. */
@@ -43,7 +44,10 @@ export interface CompanionCommand {
   readonly argv: readonly string[];
 }
 
-/** One guest to start. Its descriptor 0 and 1 are the serial console, 3 and up the channels, then the companions. */
+/**
+ * One guest to start. Its descriptors 0 and 1 are the serial console; from 3 up come the channels, the links to
+ * companions and the opened files, in this order.
+ */
 export interface GuestCommand {
   readonly vmId: string;
   /** Starting the same instance again returns what is there. */
@@ -59,6 +63,8 @@ export interface GuestCommand {
    * other. They must not speak before the guest does.
    */
   readonly companions: readonly CompanionCommand[];
+  /** Absolute paths, opened for reading: the guest itself need not be able to reach them. */
+  readonly files: readonly string[];
   /** May be started elsewhere when this node is lost: killed at the fencing deadline. */
   readonly fenced: boolean;
   /** The daemon's own notes, returned as they are. At most 32 KiB as JSON. */
@@ -220,6 +226,7 @@ function parseGuestCommand(value: Readonly<Record<string, unknown>>): GuestComma
     companions: asList(value["companions"], "companions", MAXIMUM_COMPANIONS).map((companion) => ({
       argv: asCommand(asObject(companion, "companion")["argv"], "companion"),
     })),
+    files: asList(value["files"], "files", MAXIMUM_FILES).map((path) => asAbsolutePath(path, "files")),
     fenced: value["fenced"] === true,
     metadata,
   };

@@ -60,6 +60,7 @@ describe("the guardian", () => {
       logDir,
       channels: [],
       companions: [],
+      files: [],
       fenced: false,
       metadata: { note: vmId },
       ...more,
@@ -410,6 +411,17 @@ describe("the guardian", () => {
       await exitOf("vm-a-1");
       assert.equal(await logText("vm-a"), "companion got hello\n");
       assert.deepEqual(await pidsWithState(join(root, "state")), []);
+    });
+
+    it("come before files, which the guest gets opened", async () => {
+      const { client } = await ensure();
+      const secret = join(root, "secret");
+      await writeFile(secret, "content\n");
+      await client.spawn(await guest("vm-a", "cat <&4", { channels: ["qmp"], files: [secret] }));
+      await exitOf("vm-a-1");
+      assert.equal(await logText("vm-a"), "content\n");
+      const missing = await guest("vm-b", "cat <&3", { files: [join(root, "none")] });
+      await assert.rejects(client.spawn(missing), { code: "INTERNAL", message: /none/ });
     });
 
     it("are refused for guests that are not there", async () => {
