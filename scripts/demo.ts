@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { buildDemoImage } from "../images/demo/build.ts";
-import { findCacheDirectory } from "../src/config/paths.ts";
+import { findCacheDir } from "./setup/cache-dir.mjs";
 
 const LAUNCHER = resolve(import.meta.dirname, "../bin/blixard");
 const METRIC_LINES = 12;
@@ -32,7 +32,7 @@ async function demo(): Promise<number> {
   let node: DemoNode | undefined;
   try {
     const image = await step("building the demo image (Debian kernel, busybox, guest agent)", () =>
-      buildDemoImage({ cacheDir: findCacheDirectory(process.env), outDir: join(directory, "image") }),
+      buildDemoImage({ cacheDir: findCacheDir(process.env), outDir: join(directory, "image") }),
     );
     const started = await step("starting a node", () => startNode(directory));
     node = started;

@@ -7,7 +7,6 @@
  */
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 
 /** `/var/lib/blixard` as root, else `.blixard` in the working directory. */
@@ -41,13 +40,6 @@ export function runDirectoryCandidates(
 ): readonly string[] {
   const own = resolveRunDirectory(dataDirectory, environment, userId);
   return [...new Set([own, join("/run/blixard", dataDirectoryHash(dataDirectory))])];
-}
-
-/** What set-up has downloaded: tools below `root/`, the guest kernel in `kernel/`. */
-export function findCacheDirectory(environment: Environment): string {
-  const given = environment["BLIXARD_CACHE_DIR"];
-  if (given !== undefined && given !== "") return resolve(given);
-  return join(environment["XDG_CACHE_HOME"] || join(environment["HOME"] || homedir(), ".cache"), "blixard");
 }
 
 function runBase(environment: Environment, userId: number): string {

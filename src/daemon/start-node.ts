@@ -15,10 +15,11 @@ import { join } from "node:path";
 import { createApiServer } from "#api/api-server.ts";
 import { createApiServices } from "#api/api-services.ts";
 import type { Config } from "#config/config.ts";
-import { currentUserId, findCacheDirectory, resolveRunDirectory } from "#config/paths.ts";
+import { currentUserId, resolveRunDirectory } from "#config/paths.ts";
 import { nodeReady } from "#gen/telemetry/events.ts";
 import { nodeStart, nodeStartListen, nodeStartProbe, nodeStartStore } from "#gen/telemetry/spans.ts";
 import { BlixardError } from "#model/errors.ts";
+import { findCacheDir } from "#process/find-tool.ts";
 import { readIdentity } from "#process/identity.ts";
 import { acquireLock } from "#process/lock-file.ts";
 import { createEtcdMaintenance } from "#store/etcd/etcd-maintenance.ts";
@@ -116,7 +117,7 @@ async function prepareHost(
     identity: await ensureNodeIdentity(dataDir, config.node.id, newClusterId),
     instanceId: randomUUID(),
     runDirectory,
-    tools: { path: process.env["PATH"] ?? "", cacheDir: findCacheDirectory(process.env) },
+    tools: { path: process.env["PATH"] ?? "", cacheDir: findCacheDir(process.env) },
     clock,
     random,
   };

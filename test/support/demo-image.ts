@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildDemoImage } from "../../images/demo/build.ts";
-import { findCacheDirectory } from "#config/paths.ts";
+import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
 import type { TestNode } from "./test-node.ts";
 
 export type DemoImage = Awaited<ReturnType<typeof buildDemoImage>>;
@@ -18,7 +18,7 @@ export function demoImage(): Promise<DemoImage> {
 async function build(): Promise<DemoImage> {
   const outDir = join(tmpdir(), `blixard-demo-image-${process.pid}`);
   await mkdir(outDir, { recursive: true });
-  return buildDemoImage({ cacheDir: findCacheDirectory(process.env), outDir });
+  return buildDemoImage({ cacheDir: findCacheDir(process.env), outDir });
 }
 
 /** Imports the demo image as `demo`. */
