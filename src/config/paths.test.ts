@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defaultDataDirectory, findCacheDirectory, resolveRunDirectory, runDirectoryCandidates } from "./paths.ts";
+import { defaultDataDirectory, resolveRunDirectory, runDirectoryCandidates } from "./paths.ts";
 
 test("root keeps data in /var/lib/blixard, others beside where they are", () => {
   assert.equal(defaultDataDirectory({ isRoot: true, workingDirectory: "/w" }), "/var/lib/blixard");
@@ -50,10 +50,4 @@ test("a socket in any default run directory has a path that the kernel takes", (
   ]) {
     assert.ok(directory.length < 60, directory);
   }
-});
-
-test("the cache is where set-up puts it", () => {
-  assert.equal(findCacheDirectory({ BLIXARD_CACHE_DIR: "/c" }), "/c");
-  assert.equal(findCacheDirectory({ XDG_CACHE_HOME: "/x", HOME: "/h" }), "/x/blixard");
-  assert.equal(findCacheDirectory({ HOME: "/h" }), "/h/.cache/blixard");
 });
