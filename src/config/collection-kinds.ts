@@ -1,5 +1,5 @@
 /** Kinds that hold several values of one kind: lists and maps. */
-import { quote, type ReadContext, type ValueKind } from "./value-kinds.ts";
+import { quote, type ValueKind } from "./value-kinds.ts";
 
 const MAXIMUM_ITEMS = 1024;
 
