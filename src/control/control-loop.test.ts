@@ -6,6 +6,7 @@ import { cliCommand } from "#gen/telemetry/spans.ts";
 import { BlixardError } from "#model/errors.ts";
 import { createSimulatedRuntime } from "#runtime/simulated/simulated-runtime.ts";
 import { createAssignmentRepository } from "#store/assignment-repository.ts";
+import { createChangeFeed } from "#store/change-feed.ts";
 import { createImageRepository } from "#store/image-repository.ts";
 import { assignmentKey, leadershipKey, STORE_PREFIX } from "#store/keys.ts";
 import { createMemoryKeyValueStore } from "#store/memory/memory-key-value-store.ts";
@@ -178,13 +179,12 @@ describe("the control loops", () => {
 describe("a control loop", () => {
   const term = (signal: AbortSignal) => ({ nodeId: "n", instanceId: "i", key: "k", createRevision: 1n, signal });
   const nothing = { snapshot: () => assert.fail("not looked at"), waitForRevision: async () => {} };
-  async function* quiet(signal: AbortSignal): AsyncGenerator<never> {
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  }
   const loopOver = (reconciler: Reconciler) => {
     const clock = createManualClock();
     const telemetry = createMemoryTelemetry();
-    const cache = { ...nothing, subscribe: quiet };
+    // A feed without content: only the period wakes the loop.
+    const feed = createChangeFeed({ maximumPendingIds: 10 });
+    const cache = { ...nothing, subscribe: feed.subscribe };
     return {
       clock,
       telemetry,
