@@ -8,11 +8,11 @@
  */
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
-import { readFile } from "node:fs/promises";
 import { createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { VmService } from "#gen/api/blixard/v1/vm_pb.ts";
 import { TestNode } from "#test/support/test-node.ts";
+import { connectToNode } from "./connect-to-node.ts";
 import type { BenchmarkRow } from "./report.ts";
 import { bootstrap, median, quantile } from "./statistics.ts";
 
@@ -102,18 +102,7 @@ async function startVariant(toml: string): Promise<Variant & AsyncDisposable> {
       `[node]\nid = "bench"\nbind = "127.0.0.1:0"\n[runtime]\ndriver = "simulated"\n` +
       `[observability.metrics.http_server]\nenabled = true\nbind = "127.0.0.1:0"\n${toml}`,
   });
-  const endpoints = await node.endpoints();
-  const token = endpoints.tokenFile === undefined ? "" : (await readFile(endpoints.tokenFile, "utf8")).trim();
-  const transport = createGrpcTransport({
-    baseUrl: `http://${endpoints.api.tcp}`,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("authorization", `Bearer ${token}`);
-        return next(request);
-      },
-    ],
-  });
-  const client = createClient(VmService, transport);
+  const client = createClient(VmService, createGrpcTransport(await connectToNode(node)));
   await importTinyImage(node);
   await client.createVm({ name: "probe", spec: { image: "tiny" } });
   return { node, client, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
