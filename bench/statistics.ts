@@ -4,6 +4,8 @@
  * observation, and a limit fails only when the whole 95 % interval lies beyond it.
  */
 
+import { createSeededRandom } from "#test/support/seeded-random.ts";
+
 export interface Interval {
   readonly estimate: number;
   readonly low: number;
@@ -23,10 +25,10 @@ const RESAMPLES = 2000;
 
 /** A statistic of the values with its 95 % percentile-bootstrap interval; the resampling is seeded, so a run repeats. */
 export function bootstrap(values: readonly number[], statistic: (sample: readonly number[]) => number): Interval {
-  const random = createRandom(0x9e3779b9);
+  const random = createSeededRandom(0x9e3779b9);
   const estimates: number[] = [];
   for (let round = 0; round < RESAMPLES; round++) {
-    const sample = values.map(() => values[Math.floor(random() * values.length)] ?? Number.NaN);
+    const sample = values.map(() => random.pick(values));
     estimates.push(statistic(sample));
   }
   return { estimate: statistic(values), low: quantile(estimates, 0.025), high: quantile(estimates, 0.975) };
@@ -39,15 +41,4 @@ export type Budget = { readonly atMost: number } | { readonly atLeast: number };
 /** Whether the interval lies wholly beyond the budget. */
 export function isBeyond(interval: Interval, budget: Budget): boolean {
   return "atMost" in budget ? interval.low > budget.atMost : interval.high < budget.atLeast;
-}
-
-/** mulberry32: small and good enough to resample. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

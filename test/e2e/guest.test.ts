@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { importDemoImage } from "#test/support/demo-image.ts";
-import { pidsMentioning, TestNode, waitFor } from "#test/support/test-node.ts";
+import { pidsMentioning, TestNode } from "#test/support/test-node.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 
 interface VmJson {
   readonly id: string;

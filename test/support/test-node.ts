@@ -212,18 +212,3 @@ export async function pidsMentioning(...directories: readonly string[]): Promise
   }
   return pids;
 }
-
-/** Waits until `condition` gives something other than undefined or false. */
-export async function waitFor<T>(
-  what: string,
-  condition: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await condition();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    await delay(50);
-  }
-}

@@ -16,7 +16,7 @@ import { anImage } from "#test/support/store-fixtures.ts";
 import { createFakeHost, type HostFaults } from "./fake-host.ts";
 import { createFaultyStore, type StoreFaults } from "./faulty-store.ts";
 import { createLife, type Life } from "./life.ts";
-import { createSeededRandom } from "./seeded-random.ts";
+import { createSeededRandom } from "#test/support/seeded-random.ts";
 import { createSimulatedNode, type SimulatedNode } from "./simulated-node.ts";
 
 export interface ChaosReport {

@@ -17,7 +17,7 @@ import type {
   Runtime,
 } from "#runtime/runtime.ts";
 import type { Life } from "./life.ts";
-import type { SeededRandom } from "./seeded-random.ts";
+import type { SeededRandom } from "#test/support/seeded-random.ts";
 
 export interface HostFaults {
   /** Of a launch that it fails. */

@@ -3,7 +3,7 @@ import type { Clock } from "#model/clock.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { KeyValueStore, Lease, WatchBatch } from "#store/key-value-store.ts";
 import type { Life } from "./life.ts";
-import type { SeededRandom } from "./seeded-random.ts";
+import type { SeededRandom } from "#test/support/seeded-random.ts";
 
 export interface StoreFaults {
   /** Nothing gets through before this time. */
