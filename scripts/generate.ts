@@ -1,6 +1,7 @@
 /**
- * Everything that is generated: TypeScript from `proto/` and, from
- * `telemetry/registry/`, the signal descriptors and their reference.
+ * Everything that is generated: TypeScript from `proto/`; from `telemetry/registry/`
+ * the signal descriptors and their reference; from the configuration's schema and
+ * the CLI's commands theirs.
  *
  *   node_modules/.bin/node scripts/generate.ts            bring the work tree up to date
  *   node_modules/.bin/node scripts/generate.ts --check    fail on any difference, change nothing
@@ -9,6 +10,8 @@
  */
 import { join } from "node:path";
 import { applyOutput, compareOutput } from "./generate/output.ts";
+import { generateCliReference } from "./generate/cli-reference.ts";
+import { generateConfigurationReference } from "./generate/configuration-reference.ts";
 import { generateProtobuf } from "./generate/protobuf.ts";
 import { checkRegistry } from "./generate/registry-check.ts";
 import { generateRegistryCode } from "./generate/registry-code.ts";
@@ -31,6 +34,8 @@ async function main(argv: readonly string[]): Promise<number> {
     ...(await generateProtobuf(root)),
     ...generateRegistryCode(registry),
     ...generateRegistryReference(registry),
+    ...generateConfigurationReference(),
+    ...(await generateCliReference()),
   ]);
   const differences = await compareOutput(root, files, ownedFolders);
   for (const { path, kind } of differences) process.stdout.write(`${kind} ${path}\n`);

@@ -207,7 +207,8 @@ export function flattenKeys(keys: SectionKeys, prefix = ""): readonly ConfigKey[
   });
 }
 
-function variableOf(keyPath: string): string {
+/** The environment variable of a key. */
+export function variableOf(keyPath: string): string {
   return `BLIXARD_${keyPath.replaceAll(".", "__").toUpperCase()}`;
 }
 
