@@ -35,7 +35,7 @@ const symptoms: readonly Symptom[] = [
     hint: "Let the user that runs the node own its data directory.",
   },
   {
-    text: /crc mismatch|wal: .*(corrupt|not found|slice bounds|max entry size|conflict)|failed to (read|open|recover|load) (the )?(wal|snapshot|v3 backend)|failed to find (database )?snapshot|invalid database|database file .*(corrupt|invalid)|version mismatch|checksum error|freepages|failed to get all reachable pages|unexpected (fault|EOF)|tocommit\(\d+\) is out of range|no such snapshot|walpb: |snappb: |proto: |panic: (runtime|page|invalid|assertion)/i,
+    text: /crc mismatch|wal: .*(corrupt|not found|slice bounds|max entry size|conflict)|failed to (read|open|recover|load) (the )?(wal|snapshot|v3 backend)|failed to find (database )?snapshot|invalid database|database file .*(corrupt|invalid)|version mismatch|checksum error|freepages|failed to open database|fatal error: fault|failed to get all reachable pages|unexpected (fault|EOF)|tocommit\(\d+\) is out of range|no such snapshot|walpb: |snappb: |proto: |panic: (runtime|page|invalid|assertion)/i,
     code: "DATA_DIRECTORY_CORRUPT",
     message: "the store's data directory is corrupt",
     hint: "Restore it from a snapshot, or move it away to begin with an empty store.",
@@ -51,9 +51,7 @@ export function diagnoseMemberEnd(exit: ExitStatus, lines: readonly string[], da
   // What matters most is said last, but a full disk is also said by the panic that follows: order decides.
   const symptom = symptoms.find((known) => known.text.test(text));
   const how = exit.signal === undefined ? `exit code ${exit.code ?? "unknown"}` : exit.signal;
-  const cause = new Error(
-    `etcd ended with ${how}; it wrote last:\n${lines.slice(-LAST_LINES).map(shorten).join("\n")}`,
-  );
+  const cause = new Error(`etcd ended with ${how}; it wrote last:\n${tellingLines(lines).map(shorten).join("\n")}`);
   const error =
     symptom === undefined
       ? new BlixardError("STORE_UNAVAILABLE", "the consensus member ended", {
@@ -70,6 +68,13 @@ export function isWorthRestarting(error: BlixardError): boolean {
 }
 
 const MAXIMUM_LINE_LENGTH = 500;
+const TELLING = /^\{|^(panic|fatal error|unexpected fault|\[signal)/;
+
+/** Not the frames of a stack trace; all lines when there is nothing else. */
+function tellingLines(lines: readonly string[]): readonly string[] {
+  const telling = lines.filter((line) => TELLING.test(line));
+  return (telling.length > 0 ? telling : lines).slice(-LAST_LINES);
+}
 
 /** A line of etcd's JSON log as "level message error", others as they are. */
 function shorten(line: string): string {

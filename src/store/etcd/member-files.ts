@@ -8,7 +8,7 @@
  *     etcd.log, etcd.log.1    its log, capped
  *     removed                 it was removed from its cluster: never start it again
  */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BlixardError } from "#model/errors.ts";
 import { parseIdentity, type ProcessIdentity } from "#process/identity.ts";
@@ -27,6 +27,8 @@ export interface MemberFile {
   readonly name: string;
   /** Of the newest etcd that has opened the data; undefined before the first start. */
   readonly etcdVersion: EtcdVersion | undefined;
+  /** It has served once: from then on its log must be there. */
+  readonly bootstrapped: boolean;
 }
 
 const MEMBER_NAME = /^[a-z0-9-]{1,64}$/;
@@ -57,26 +59,46 @@ export async function ensureMemberDirectory(paths: MemberPaths): Promise<void> {
 export async function ensureMemberFile(paths: MemberPaths, newName: () => string): Promise<MemberFile> {
   const text = await readOptional(paths.member);
   if (text !== undefined) return parseMemberFile(paths.member, text);
-  const member: MemberFile = { name: newName(), etcdVersion: undefined };
+  const member: MemberFile = { name: newName(), etcdVersion: undefined, bootstrapped: false };
   await writeMemberFile(paths, member);
   return member;
 }
 
-export async function writeMemberFile(paths: MemberPaths, { name, etcdVersion }: MemberFile): Promise<void> {
+export async function writeMemberFile(paths: MemberPaths, member: MemberFile): Promise<void> {
+  const { name, etcdVersion, bootstrapped } = member;
   await replaceFile(paths.member, {
     name,
+    bootstrapped,
     ...(etcdVersion === undefined ? {} : { etcdVersion: formatEtcdVersion(etcdVersion) }),
   });
 }
 
 function parseMemberFile(path: string, text: string): MemberFile {
-  const { name, etcdVersion } = parseObject(text);
+  const { name, etcdVersion, bootstrapped } = parseObject(text);
   if (typeof name !== "string" || !MEMBER_NAME.test(name)) {
     throw new BlixardError("DATA_DIRECTORY_CORRUPT", `${path} does not hold a member's name`, {
       hint: "Restore the data directory from a backup, or move its folder etcd/ away to begin with an empty store.",
     });
   }
-  return { name, etcdVersion: typeof etcdVersion === "string" ? parseEtcdVersion(etcdVersion) : undefined };
+  return {
+    name,
+    etcdVersion: typeof etcdVersion === "string" ? parseEtcdVersion(etcdVersion) : undefined,
+    bootstrapped: bootstrapped === true,
+  };
+}
+
+/**
+ * etcd takes a data directory without a log for a new one and begins again with nothing, or with half of
+ * what there was. @throws BlixardError DATA_DIRECTORY_CORRUPT when a member that has served has lost its log
+ */
+export async function checkLogPresent(paths: MemberPaths, member: MemberFile): Promise<void> {
+  if (!member.bootstrapped) return;
+  const folder = join(paths.data, "member", "wal");
+  const names = await readdir(folder).catch(() => []);
+  if (names.some((name) => name.endsWith(".wal"))) return;
+  throw new BlixardError("DATA_DIRECTORY_CORRUPT", `the store's write-ahead log is missing (${folder})`, {
+    hint: "Restore the data directory from a backup, or move its folder etcd/ away to begin with an empty store.",
+  });
 }
 
 /** @throws BlixardError TOOL_TOO_OLD when a newer etcd has opened the data: that cannot be undone */

@@ -17,7 +17,8 @@ export interface MemberLogOptions {
 }
 
 const DEFAULT_MAXIMUM_BYTES = 4 * 1024 * 1024;
-const KEPT_LINES = 40;
+/** The trace of a panic is long, and its first line is the one that counts. */
+const KEPT_LINES = 400;
 const MAXIMUM_LINE_LENGTH = 4096;
 
 /** A log that cannot be written is no reason to stop a store: lines are then kept in memory only. */

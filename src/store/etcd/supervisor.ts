@@ -32,11 +32,13 @@ import { diagnoseMemberEnd, isWorthRestarting } from "./etcd-failure.ts";
 import { createEtcdMaintenance } from "./etcd-maintenance.ts";
 import { type EtcdVersion, formatEtcdVersion, readEtcdVersion } from "./etcd-version.ts";
 import {
+  checkLogPresent,
   checkNotDowngraded,
   ensureMemberDirectory,
   ensureMemberFile,
   isMarkedRemoved,
   markRemoved,
+  type MemberFile,
   memberPathsIn,
   readProcessFile,
   toDirectoryError,
@@ -122,6 +124,7 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
   let running: RunningMember | undefined;
   let watching: Promise<void> | undefined;
   let log: MemberLog | undefined;
+  let memberFile: MemberFile | undefined;
   let plannedArguments: readonly string[] = [];
 
   /** Everything that is decided once per start of the daemon. */
@@ -131,6 +134,7 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     if (await isMarkedRemoved(paths)) throw removedError(options.dataDir);
     const member = await ensureMemberFile(paths, () => `blixard-${randomBytes(8).toString("hex")}`);
     checkNotDowngraded(member, version, options.dataDir);
+    await checkLogPresent(paths, member);
     await endPredecessor();
     const electionTimers = planElectionTimers(await measureDisk());
     plannedArguments = planEtcdArguments({
@@ -142,7 +146,8 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
       compactionRetentionMs: options.compactionRetentionMs ?? DEFAULT_RETENTION_MS,
       ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     });
-    await writeMemberFile(paths, { name: member.name, etcdVersion: version });
+    memberFile = { ...member, etcdVersion: version };
+    await writeMemberFile(paths, memberFile);
     log = openMemberLog({ path: paths.log });
   }
 
@@ -253,6 +258,7 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
       const end = diagnoseMemberEnd(exit, log?.lastLines() ?? [], paths.data);
       if (end.kind === "removed") return await becomeRemoved(child.pid);
       running = await restart(end.error, { pid: child.pid, code: exit.code }, () => failures++, signal);
+      if (signal.aborted) return await endMember();
     }
   }
 
@@ -280,6 +286,7 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
         state = { kind: "ready" };
         return member;
       } catch (cause) {
+        if (signal.aborted) return undefined;
         reason = cause instanceof BlixardError ? cause : withContext(cause, "the consensus member does not start");
       }
     }
@@ -298,9 +305,11 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     try {
       await prepare(signal);
       running = await launch(signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]));
+      if (memberFile?.bootstrapped === false) await writeMemberFile(paths, { ...memberFile, bootstrapped: true });
     } catch (error) {
-      state = { kind: "stopped" };
+      await endMember();
       log?.close();
+      state = { kind: "stopped" };
       throw error;
     }
     state = { kind: "ready" };
@@ -313,15 +322,18 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     });
   }
 
+  async function endMember(): Promise<void> {
+    const member = running;
+    if (member === undefined) return;
+    await endProcess(member.child.identity, { graceMs: STOP_GRACE_MS, exited: member.child.exited });
+    running = undefined;
+  }
+
   async function stop(): Promise<void> {
     stopping.abort();
-    const member = running;
-    if (member !== undefined) {
-      await endProcess(member.child.identity, { graceMs: STOP_GRACE_MS, exited: member.child.exited });
-    }
+    await endMember();
     await watching;
     log?.close();
-    running = undefined;
     state = { kind: "stopped" };
   }
 
