@@ -40,7 +40,7 @@ export interface CallSpan {
 }
 
 /** Asks the node to make the sampling decision that the caller did not make. */
-export const SAMPLING_HEADER = "blixard-sampling";
+const SAMPLING_HEADER = "blixard-sampling";
 
 const MAXIMUM_SPANS = 256;
 

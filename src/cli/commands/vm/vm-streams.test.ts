@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { test } from "node:test";
 import { FakeNode } from "#test/support/fake-node.ts";
 import { runningVm, runOn } from "#test/support/fake-vm.ts";
