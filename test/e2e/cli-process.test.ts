@@ -8,8 +8,9 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { completionScripts, shells } from "#cli/completion/scripts.ts";
 import { FakeNode } from "#test/support/fake-node.ts";
-import { runningVm } from "#test/support/fake-vm.ts";
-import { waitFor } from "#test/support/test-node.ts";
+import { VmState } from "#gen/api/blixard/v1/vm_pb.ts";
+import { fakeVm, runningVm } from "#test/support/fake-vm.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 
 const LAUNCHER = resolve(import.meta.dirname, "../../bin/blixard");
 const exec = promisify(execFile);
@@ -93,13 +94,8 @@ test("something else at the node's address is an error, not a crash", async () =
 });
 
 test("on a terminal a table fits it, with colours", async () => {
-  await using node = await FakeNode.start({
-    vms: {
-      listVms: () => ({
-        vms: [{ ...runningVm, name: "x".repeat(63), spec: { ...runningVm.spec, image: "y".repeat(63) } }],
-      }),
-    },
-  });
+  const longName = fakeVm({ name: "x".repeat(63), status: { state: VmState.RUNNING } });
+  await using node = await FakeNode.start({ vms: { listVms: () => ({ vms: [longName] }) } });
   const { ended, output } = start(node, "script", ["-qec", `stty cols 60; "${LAUNCHER}" vm list`, "/dev/null"]);
   assert.equal(await ended, 0);
   assert.match(output(), /\u001B\[32mrunning/);
