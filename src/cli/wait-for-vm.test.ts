@@ -55,6 +55,18 @@ test("a guest that ends before it is ready fails a start, an earlier end does no
   assert.equal(judgeVm("running", stopped(2_000), asked).kind, "failed");
 });
 
+test("a restart is done when the VM runs again, not while it still does, nor when it has stopped for it", () => {
+  const before = vm({ state: VmState.RUNNING, observedGeneration: 1n, observedRestartGeneration: 4n });
+  const exit = { cause: "shutdown", time: timestampFromMs(2_000) };
+  const judge = (state: VmState, observedRestartGeneration: bigint): string =>
+    judgeVm("restarted", vm({ state, observedGeneration: 2n, observedRestartGeneration, lastExit: exit }), before).kind;
+  assert.equal(judge(VmState.RUNNING, 4n), "waiting");
+  assert.equal(judge(VmState.STOPPED, 4n), "waiting");
+  assert.equal(judge(VmState.STARTING, 5n), "waiting");
+  assert.equal(judge(VmState.RUNNING, 5n), "reached");
+  assert.equal(judge(VmState.STOPPED, 5n), "failed");
+});
+
 test("when somebody else wants another state meanwhile, waiting ends", () => {
   const verdict = judgeVm(
     "running",

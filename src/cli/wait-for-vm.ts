@@ -14,7 +14,8 @@ import { InterruptedError, WaitTimeoutError } from "./failure.ts";
 import { createProgress } from "./output/progress.ts";
 import { timestampMs } from "./output/time.ts";
 
-export type WaitGoal = "running" | "stopped" | "paused" | "deleted";
+/** `restarted`: running again, after the restart that was asked for. */
+export type WaitGoal = "running" | "restarted" | "stopped" | "paused" | "deleted";
 
 export interface WaitOptions {
   readonly goal: WaitGoal;
@@ -103,6 +104,10 @@ export function judgeVm(goal: WaitGoal, vm: Vm, asked: Vm): Verdict {
     return failed(`somebody else wants ${vm.name} in another state now`, "VM_STATE_CONFLICT");
   }
   if (status === undefined || status.observedGeneration < generation) return { kind: "waiting", detail };
+  // On its way through a restart a VM stops, and that is no failure.
+  const restartPending =
+    goal === "restarted" && status.observedRestartGeneration <= (asked.status?.observedRestartGeneration ?? 0n);
+  if (restartPending) return { kind: "waiting", detail };
   if (state === GOAL_STATES[goal]) return { kind: "reached" };
   // A failed VM with a next restart is still on its way.
   if (state === VmState.FAILED && status.nextRestartTime === undefined) {
@@ -110,15 +115,26 @@ export function judgeVm(goal: WaitGoal, vm: Vm, asked: Vm): Verdict {
   }
   const exitTimeMs = timestampMs(status.lastExit?.time);
   const askedTimeMs = timestampMs(asked.operations[0]?.time ?? asked.createTime) ?? 0;
-  if (goal === "running" && state === VmState.STOPPED && exitTimeMs !== undefined && exitTimeMs >= askedTimeMs) {
+  if (
+    GOAL_STATES[goal] === VmState.RUNNING &&
+    state === VmState.STOPPED &&
+    exitTimeMs !== undefined &&
+    exitTimeMs >= askedTimeMs
+  ) {
     return failed(`${vm.name} stopped before it was ready${detail === "" ? "" : `: ${detail}`}`, "VM_FAILED", vm.name);
   }
   return { kind: "waiting", detail };
 }
 
-const GOAL_STATES = { running: VmState.RUNNING, stopped: VmState.STOPPED, paused: VmState.PAUSED } as const;
+const GOAL_STATES = {
+  running: VmState.RUNNING,
+  restarted: VmState.RUNNING,
+  stopped: VmState.STOPPED,
+  paused: VmState.PAUSED,
+} as const;
 const DESIRED_STATES = {
   running: DesiredVmState.RUNNING,
+  restarted: DesiredVmState.RUNNING,
   stopped: DesiredVmState.STOPPED,
   paused: DesiredVmState.PAUSED,
 } as const;

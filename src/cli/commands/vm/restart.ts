@@ -12,7 +12,7 @@ export const vmRestart = defineCommand({
   ],
   run: async (context, { vm }, { force, operationId = "", wait, timeout }) =>
     runVmOperation(context, {
-      goal: "running",
+      goal: "restarted",
       schema: RestartVmResponseSchema,
       wait,
       timeoutMs: timeout,
