@@ -26,12 +26,13 @@ export interface ApiLimits extends CallLimits, HttpFrontLimits {
 export const defaultApiLimits: ApiLimits = {
   maximumMessageBytes: 4 * 2 ** 20,
   maximumCalls: 512,
-  maximumStreams: 256,
+  maximumStreamingCalls: 256,
   unaryTimeoutMs: 60_000,
   uploadTimeoutMs: 3_600_000,
   requestIdleTimeoutMs: 30_000,
   responseStallTimeoutMs: 60_000,
   maximumConnections: 512,
+  maximumStreamsPerConnection: 128,
   maximumHeaderBytes: 16 * 1024,
   headerTimeoutMs: 10_000,
   idleTimeoutMs: 300_000,
@@ -74,7 +75,7 @@ export interface ApiServer {
 }
 
 /** How long calls that were cut off may take to tell their callers. */
-const FAREWELL_MS = 1000;
+const FAREWELL_MS = 500;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { telemetry, clock, socketPath } = options;

@@ -23,7 +23,7 @@ export interface CallLimits {
   /** Calls at a time, streams included. */
   readonly maximumCalls: number;
   /** Streaming calls at a time. */
-  readonly maximumStreams: number;
+  readonly maximumStreamingCalls: number;
   /** Of a unary call, whatever its caller asks for. */
   readonly unaryTimeoutMs: number;
   /** Of a call in which the caller streams and the node answers once. */
@@ -68,7 +68,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function refuseForLoad(method: DescMethod | undefined): Refusal | undefined {
     if (draining) return { reason: "shutting_down", error: shuttingDown() };
-    const tooMany = active.size >= limits.maximumCalls || (isStream(method) && streams >= limits.maximumStreams);
+    const tooMany = active.size >= limits.maximumCalls || (isStream(method) && streams >= limits.maximumStreamingCalls);
     if (!tooMany) return undefined;
     const error = new BlixardError("TOO_MANY_REQUESTS", `the node serves ${active.size} calls already`, {
       hint: "Try again later, or end calls that are no longer needed.",

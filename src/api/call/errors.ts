@@ -62,7 +62,7 @@ export function toConnectError(error: unknown): ConnectError {
   if (isNamed(error, "AbortError")) return fromBlixardError(new BlixardError("CANCELLED", "the call was cancelled"));
   if (isNamed(error, "TimeoutError")) return fromBlixardError(new BlixardError("DEADLINE_EXCEEDED", error.message));
   const hidden = new BlixardError("INTERNAL", "an error that Blixard did not expect", {
-    hint: "See the node's log; `blixard telemetry trace` shows what led to it. Please report it.",
+    hint: "See the node's log, which has the whole of it, and please report it.",
   });
   const shown = fromBlixardError(hidden);
   shown.cause = error;

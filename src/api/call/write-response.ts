@@ -31,10 +31,12 @@ export async function writeResponse(
     if (isGone(target)) throw gone();
     sink.writeHead(response.status, toNodeHeaders(response.header));
     for (; body !== undefined && chunk !== undefined && chunk.done !== true; chunk = await body.next()) {
-      onBytes(chunk.value);
       if (isGone(target)) throw gone();
+      onBytes(chunk.value);
       if (!sink.write(chunk.value)) await settled(target, "drain", stallTimeoutMs);
     }
+    // Its events are over: nobody would tell that the end was sent.
+    if (isGone(target)) throw gone();
     if (response.trailer !== undefined) target.addTrailers(toNodeHeaders(response.trailer));
     target.end();
     await settled(target, "finish", stallTimeoutMs);

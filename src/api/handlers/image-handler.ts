@@ -2,7 +2,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { ImageService, ImportImageHeader, ImportImageRequest } from "#gen/api/blixard/v1/image_pb.ts";
 import type { Clock } from "#model/clock.ts";
-import { BlixardError } from "#model/errors.ts";
+import { BlixardError, errorCodes } from "#model/errors.ts";
 import { parseImageName, parseOperationId } from "#model/names.ts";
 import type { ImageRepository } from "#store/image-repository.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
@@ -20,6 +20,8 @@ export interface ImageHandlerOptions {
 }
 
 const MAXIMUM_PIECE_BYTES = 2 ** 20;
+/** How long a write whose outcome is unknown may take to show in the store. */
+const UNKNOWN_OUTCOME_MS = 60_000;
 /** An image may be used by very many; the answer names these and no more. */
 const MAXIMUM_USERS = 100;
 
@@ -40,10 +42,18 @@ export function createImageHandler(options: ImageHandlerOptions): ServiceImpl<ty
       const input = requests[Symbol.asyncIterator]();
       const header = await readHeader(input);
       const operationId = parseOperationId(header.operationId, "header.operationId") ?? options.newOperationId();
-      using imported = await images.import(imageHeaderInputFromMessage(header, operationId), piecesOf(input), signal);
-      const { image, revision } = await manifests.create(imported.manifest, { signal });
-      await readBack(cache, clock, revision, signal);
-      return { image: imageToMessage(image.value, usersOf(image.value.name)) };
+      const imported = await images.import(imageHeaderInputFromMessage(header, operationId), piecesOf(input), signal);
+      let releaseAfterMs = 0;
+      try {
+        const { image, revision } = await manifests.create(imported.manifest, { signal });
+        await readBack(cache, clock, revision, signal);
+        return { image: imageToMessage(image.value, usersOf(image.value.name)) };
+      } catch (error) {
+        if (mayHaveHappened(error)) releaseAfterMs = UNKNOWN_OUTCOME_MS;
+        throw error;
+      } finally {
+        void clock.delay(releaseAfterMs).then(() => imported[Symbol.dispose]());
+      }
     },
     getImage(request) {
       const name = parseImageName(request.name);
@@ -96,6 +106,11 @@ async function* piecesOf(input: AsyncIterator<ImportImageRequest>): AsyncGenerat
     }
     yield message.value;
   }
+}
+
+/** Then the manifest may be there, or come: the chunks must not be taken for garbage yet. */
+function mayHaveHappened(error: unknown): boolean {
+  return !(error instanceof BlixardError) || errorCodes[error.code].fault === "system";
 }
 
 function imageNotFound(name: string): BlixardError {

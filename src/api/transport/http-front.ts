@@ -22,7 +22,7 @@ export type HttpResponse = ServerResponse | Http2ServerResponse;
 export interface HttpFrontLimits {
   readonly maximumConnections: number;
   /** Concurrent HTTP/2 streams of one connection. */
-  readonly maximumStreams: number;
+  readonly maximumStreamsPerConnection: number;
   readonly maximumHeaderBytes: number;
   /** From accepting a connection to the end of its first request's headers. */
   readonly headerTimeoutMs: number;
@@ -77,7 +77,7 @@ export function createHttpFront({ limits, onRequest, onOverload }: HttpFrontOpti
   http1.maxHeadersCount = MAXIMUM_HEADERS;
   const http2 = createHttp2Server({
     settings: {
-      maxConcurrentStreams: limits.maximumStreams,
+      maxConcurrentStreams: limits.maximumStreamsPerConnection,
       maxHeaderListSize: limits.maximumHeaderBytes,
       enableConnectProtocol: false,
     },

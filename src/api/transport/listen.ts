@@ -29,7 +29,6 @@ export async function listenOnSocket(path: string, onConnection: (socket: Socket
       hint: `Choose a run directory that keeps it within ${MAXIMUM_SOCKET_PATH_BYTES} bytes.`,
     });
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   if (await isAlive(path)) {
     throw new BlixardError("PORT_TAKEN", `another process listens on ${path}`, {
       hint: "Stop the other node, or give this one another data directory.",
@@ -39,12 +38,13 @@ export async function listenOnSocket(path: string, onConnection: (socket: Socket
   const temporary = join(dirname(path), `.${randomUUID().slice(0, 8)}`);
   const server = createServer({ noDelay: true }, onConnection);
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await listening(server, () => server.listen({ path: temporary, backlog: BACKLOG }));
     await chmod(temporary, 0o600);
     await rename(temporary, path);
   } catch (error) {
     server.close();
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw new BlixardError("DATA_DIRECTORY_UNUSABLE", `cannot listen on ${path}`, {
       cause: error,
       hint: "Check the run directory's owner and permissions.",
