@@ -81,6 +81,8 @@ export interface OtlpReceiverOptions {
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /** Default: a free one. */
+  readonly grpcPort?: number;
 }
 
 const SERVICES: Readonly<Record<OtlpSignal, string>> = {
@@ -94,7 +96,7 @@ const DEFAULT_DEADLINE_MS = 15_000;
 export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
   const host = options.host ?? "127.0.0.1";
   const state = createState();
-  const grpc = await startGrpc(state, host, options.tls);
+  const grpc = await startGrpc(state, `${host}:${options.grpcPort ?? 0}`, options.tls);
   const http = await startHttp(state, host, options.tls);
   const scheme = options.tls === undefined ? "http" : "https";
   const receiver: OtlpReceiver = {
@@ -265,7 +267,7 @@ function responseBytes(signal: OtlpSignal, rejected = 0, errorMessage = ""): Buf
 
 async function startGrpc(
   state: State,
-  host: string,
+  address: string,
   tls: OtlpReceiverOptions["tls"],
 ): Promise<{ server: Server; port: number }> {
   const server = new Server();
@@ -305,7 +307,7 @@ async function startGrpc(
           { cert_chain: Buffer.from(tls.certificate), private_key: Buffer.from(tls.key) },
         ]);
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:0`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+    server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
   );
   return { server, port };
 }
