@@ -176,7 +176,7 @@ test("only the node's own failures mark the span as an error", async (context) =
 
 test("an error that nobody expected is logged with its stack, in the call's span, and not told", async (context) => {
   const fixture = await startApi(context);
-  fixture.images.remove = () => Promise.reject(new TypeError("cannot read /root/secret"));
+  fixture.images.remove = () => Promise.reject(new TypeError("cannot read /srv/secret"));
   const { revision } = await fixture.manifests.create(anImage());
   await fixture.cache.waitForRevision(revision);
   const answer = await callPlain(fixture.addresses.unix, {
