@@ -20,7 +20,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { buildBundle } from "./build.ts";
 
 const repositoryDir = join(import.meta.dirname, "..");
-const FILE_TIMEOUT_MS = 10 * 60_000;
+const FILE_TIMEOUT_MS = 4 * 60_000;
 const SURVIVOR_GRACE_MS = 5_000;
 const RUN_MARK = "BLIXARD_TEST_RUN";
 
