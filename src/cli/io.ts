@@ -29,6 +29,8 @@ export interface CliIo {
   readonly interrupted: AbortSignal;
   /** From now on signals are the command's own business. */
   releaseSignals(): void;
+  /** When the process began; Unix time in ms, with fractions. */
+  readonly startTimeMs: number;
   /** Unix time in ms, with fractions. */
   now(): number;
   randomHex(bytes: number): string;
@@ -56,6 +58,7 @@ export function createProcessIo(): CliIo {
     processId: process.pid,
     interrupted: interrupted.signal,
     releaseSignals,
+    startTimeMs: performance.timeOrigin,
     now: () => performance.timeOrigin + performance.now(),
     randomHex: (bytes) => randomBytes(bytes).toString("hex"),
   };

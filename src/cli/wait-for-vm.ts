@@ -55,6 +55,8 @@ export async function waitForVm(context: CommandContext, options: WaitOptions): 
       } catch (error) {
         if (signal.aborted) throw error;
         const { code, message } = fromRpcError(error);
+        // It may be gone before it is watched.
+        if (code === "VM_NOT_FOUND" && options.goal === "deleted") return undefined;
         if (!PASSING_TROUBLES.has(code)) throw error;
         progress.update("waiting", `${message}, trying again`);
       }

@@ -18,6 +18,7 @@ export class FakeCliIo implements CliIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory = "/nowhere";
   readonly processId = 4242;
+  readonly startTimeMs = this.now();
   readonly #interrupt = new AbortController();
   readonly #chunks: Buffer[] = [];
   #errors = "";

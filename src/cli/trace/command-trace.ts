@@ -14,7 +14,8 @@ import { formatTraceparent, parseTraceparent, type TraceContext } from "#model/t
 
 export interface TraceSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Unix time in ms, with fractions. */
+  /** When the command began: with its process. Unix time in ms, with fractions. */
+  readonly startTimeMs: number;
   now(): number;
   randomHex(bytes: number): string;
 }
@@ -62,7 +63,7 @@ export class CommandTrace {
     const inherited = parseTraceparent(traceparent, traceState);
     this.command = command;
     this.#sources = sources;
-    this.#startTimeMs = sources.now();
+    this.#startTimeMs = sources.startTimeMs;
     this.#recorded = recorded || inherited !== undefined;
     this.#parentSpanId = inherited?.spanId ?? "";
     this.context = {

@@ -41,7 +41,7 @@ export function vmColumns(nowMs: number): readonly Column<Vm>[] {
     { title: "VCPUS", align: "right", value: (vm) => String(vm.spec?.vcpus ?? "") },
     { title: "MEMORY", align: "right", value: (vm) => approximateSize(Number(vm.spec?.memoryBytes ?? 0n)) },
     { title: "IMAGE", value: (vm) => vm.spec?.image ?? "" },
-    { title: "PORTS", value: (vm) => portsOf(vm).map(portText).join(" ") },
+    { title: "PORTS", value: (vm) => boundPorts(vm).map(portText).join(" ") },
     { title: "RESTARTS", align: "right", value: (vm) => (vm.status?.restarts ? String(vm.status.restarts) : "") },
     { title: "AGE", align: "right", value: (vm) => ageText(vm.createTime, nowMs) },
     { title: "WHY", value: whyNotRunning },
@@ -58,7 +58,7 @@ export function vmSentence(vm: Vm): string {
   const where = status === undefined || status.nodeId === "" ? "" : ` on ${status.nodeId}`;
   const why =
     status?.state === VmState.RUNNING ? readinessText(status.readiness) : status?.message || status?.reason || "";
-  const ports = portsOf(vm).map(portText).join(" ");
+  const ports = boundPorts(vm).map(portText).join(" ");
   return `${vm.name} is ${stateName(status?.state)}${where}${why === "" ? "" : ` (${why})`}${ports === "" ? "" : `, ports ${ports}`}`;
 }
 
@@ -172,16 +172,19 @@ function networkText({ spec }: Vm): string {
   }
 }
 
+function boundPorts({ status }: Vm): readonly PublishedPort[] {
+  return status?.publishedPorts ?? [];
+}
+
 /** The ports as they are bound; while it does not run, as they were asked for. */
 function portsOf(vm: Vm): readonly PublishedPort[] {
-  const bound = vm.status?.publishedPorts ?? [];
-  if (bound.length > 0) return bound;
+  if (boundPorts(vm).length > 0) return boundPorts(vm);
   const network = vm.spec?.network?.kind;
   return network?.case === "user" ? network.value.ports : [];
 }
 
 function portText({ hostAddress, hostPort, guestPort, protocol }: PublishedPort): string {
-  const host = `${hostAddress === "" ? "127.0.0.1" : hostAddress}:${hostPort === 0 ? "?" : hostPort}`;
+  const host = `${hostAddress === "" ? "127.0.0.1" : hostAddress}:${hostPort === 0 ? "any" : hostPort}`;
   return `${host}->${guestPort}${protocol === "udp" ? "/udp" : ""}`;
 }
 

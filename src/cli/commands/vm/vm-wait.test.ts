@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorDetailSchema } from "#gen/api/blixard/v1/common_pb.ts";
 import { VmState } from "#gen/api/blixard/v1/vm_pb.ts";
 import { FakeNode } from "#test/support/fake-node.ts";
 import { fakeVm, runningVm, runOn } from "#test/support/fake-vm.ts";
@@ -92,4 +94,16 @@ test("a VM that was gone before it was watched counts as deleted", async () => {
     },
   });
   assert.equal((await runOn(node, ["vm", "delete", "web", "-w"])).exitCode, 0);
+  await using other = await FakeNode.start({
+    vms: {
+      deleteVm: () => ({ vm: runningVm }),
+      // A node says so too.
+      watchVms: () => {
+        throw new ConnectError("no", Code.NotFound, undefined, [
+          { desc: ErrorDetailSchema, value: { code: "VM_NOT_FOUND", fault: "user" } },
+        ]);
+      },
+    },
+  });
+  assert.equal((await runOn(other, ["vm", "delete", "web", "-w"])).exitCode, 0);
 });
