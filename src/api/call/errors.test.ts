@@ -34,7 +34,7 @@ test("the cause chain is told, outermost first, without repeating the message", 
 });
 
 test("an error that nobody expected tells the caller nothing of its insides", () => {
-  const error = toConnectError(new TypeError("cannot read /srv/keys of undefined"));
+  const error = toConnectError(new TypeError("cannot read /srv/.ssh of undefined"));
   assert.equal(error.code, Code.Internal);
   assert.doesNotMatch(JSON.stringify([error.rawMessage, detailOf(error)]), /ssh|undefined|errors.test/);
   assert.equal(detailOf(error).code, "INTERNAL");
