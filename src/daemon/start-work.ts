@@ -122,7 +122,7 @@ function startControl(environment: WorkEnvironment, { store, cache }: WorkParts,
         telemetry,
         maximumVmsPerNode: config.node.maxVms,
       }),
-      createAssignmentReconciler({ assignments: createAssignmentRepository(store), telemetry }),
+      createAssignmentReconciler({ assignments: createAssignmentRepository(store), clock, telemetry }),
       createDeletionReconciler({ vms, telemetry }),
     ],
   });

@@ -73,7 +73,7 @@ test("VMs go through their lives over a real etcd, across its death, and leave n
     await waitFor("all VMs to be gone", () => node.cache.snapshot().intents.size === 0);
     const { entries } = await store.range(STORE_PREFIX);
     const kinds = new Set(entries.map(({ key }) => key.slice(STORE_PREFIX.length).split("/")[0]));
-    assert.deepEqual([...kinds].toSorted(), ["images", "leadership", "live", "nodes"]);
+    assert.deepEqual(kinds, new Set(["images", "leadership", "live", "nodes"]));
     assert.deepEqual(node.agent.vms, []);
   } finally {
     await node.stop();

@@ -65,7 +65,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
     telemetry,
     reconcilers: [
       createPlacementReconciler({ placements: createPlacementRepository(store), clock, telemetry }),
-      createAssignmentReconciler({ assignments, telemetry }),
+      createAssignmentReconciler({ assignments, clock, telemetry }),
       createDeletionReconciler({ vms, telemetry }),
     ],
   });
