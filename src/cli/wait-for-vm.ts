@@ -103,7 +103,7 @@ export function judgeVm(goal: WaitGoal, vm: Vm, asked: Vm): Verdict {
   const detail = status?.message || status?.reason || "";
   if (goal === "deleted") return { kind: "waiting", detail };
   if (vm.generation > generation && vm.desiredState !== DESIRED_STATES[goal]) {
-    return failed(`somebody else wants ${vm.name} in another state now`, "VM_STATE_CONFLICT");
+    return failed(`somebody else wants ${vm.name} in another state now`, "VM_STATE_CONFLICT", vm.name);
   }
   if (status === undefined || status.observedGeneration < generation) return { kind: "waiting", detail };
   // On its way through a restart a VM stops, and that is no failure.
@@ -141,11 +141,11 @@ const DESIRED_STATES = {
   paused: DesiredVmState.PAUSED,
 } as const;
 
-function failed(message: string, code: "VM_FAILED" | "VM_STATE_CONFLICT", name?: string): Verdict {
+function failed(message: string, code: "VM_FAILED" | "VM_STATE_CONFLICT", name: string): Verdict {
   const hint =
-    name === undefined
-      ? "`blixard vm get NAME` shows who asked for what."
-      : `\`blixard vm get ${name}\` says more, \`blixard vm logs ${name}\` what its guest printed.`;
+    code === "VM_FAILED"
+      ? `\`blixard vm get ${name}\` says more, \`blixard vm logs ${name}\` what its guest printed.`
+      : `\`blixard vm get ${name}\` shows what was asked for since.`;
   return { kind: "failed", error: new BlixardError(code, message, { hint }) };
 }
 

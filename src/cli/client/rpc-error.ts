@@ -63,7 +63,7 @@ function withoutDetail(failure: ConnectError): BlixardError {
   const hint = HINTS[code];
   const message = code === "NODE_UNREACHABLE" ? "the node does not answer" : failure.rawMessage;
   return new BlixardError(code, message, {
-    cause: code === "NODE_UNREACHABLE" ? failure : failure.cause,
+    cause: failure.cause ?? (code === "NODE_UNREACHABLE" ? failure : undefined),
     ...(hint === undefined ? {} : { hint }),
   });
 }
