@@ -22,7 +22,6 @@ import { BlixardError } from "#model/errors.ts";
 import { findCacheDir } from "#process/find-tool.ts";
 import { readIdentity } from "#process/identity.ts";
 import { acquireLock } from "#process/lock-file.ts";
-import { createEtcdMaintenance } from "#store/etcd/etcd-maintenance.ts";
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createConsensusReader } from "./consensus-reader.ts";
 import { ensureDataDirectory, ensureNodeIdentity } from "./data-directory.ts";
@@ -158,7 +157,7 @@ async function startParts(
       manifests: work.images.repository,
       images: work.images.store,
       traces: telemetry.recorder,
-      consensus: createConsensusReader(nodeStore.kind, createEtcdMaintenance(nodeStore.connection)),
+      consensus: createConsensusReader(nodeStore.kind, nodeStore.maintenance),
       clock: base.clock,
       newOperationId: randomUUID,
     });

@@ -1,4 +1,7 @@
 /** The runtime that the configuration asks for, started: the guardian found or made, the host probed. */
+import { join } from "node:path";
+import { currentUserId } from "#config/paths.ts";
+import { createQemuRuntime } from "#runtime/qemu/qemu-runtime.ts";
 import type { Runtime, RuntimeCapabilities } from "#runtime/runtime.ts";
 import { createSimulatedRuntime } from "#runtime/simulated/simulated-runtime.ts";
 import type { Telemetry } from "#telemetry/port.ts";
@@ -10,19 +13,38 @@ export interface NodeRuntime {
   readonly capabilities: RuntimeCapabilities;
 }
 
+type RuntimeEnvironment = NodeEnvironment & { readonly telemetry: Telemetry };
+
 const STOP_TIMEOUT_MS = 5_000;
 
-/** @throws BlixardError TOOL_MISSING, GUARDIAN_UNAVAILABLE, HYPERVISOR_FAILED */
-export async function startRuntime(
-  environment: NodeEnvironment & { readonly telemetry: Telemetry },
-  lifecycle: Lifecycle,
-): Promise<NodeRuntime> {
+/** @throws BlixardError TOOL_MISSING, GUARDIAN_UNAVAILABLE, HYPERVISOR_FAILED, CONFIG_INVALID */
+export async function startRuntime(environment: RuntimeEnvironment, lifecycle: Lifecycle): Promise<NodeRuntime> {
   const runtime = createRuntime(environment);
-  const capabilities = await runtime.start();
+  // Before it has started: a start that fails may have made a guardian already.
   lifecycle.started({ name: "runtime", stop: () => runtime.stop(), stopTimeoutMs: STOP_TIMEOUT_MS });
-  return { runtime, capabilities };
+  return { runtime, capabilities: await runtime.start() };
 }
 
-function createRuntime({ clock }: NodeEnvironment): Runtime {
-  return createSimulatedRuntime({ clock });
+function createRuntime({ config, clock, telemetry, tools, runDirectory }: RuntimeEnvironment): Runtime {
+  const { driver, qemuBinary, accelerator, machine, user } = config.runtime;
+  if (driver === "simulated") return createSimulatedRuntime({ clock });
+  return createQemuRuntime({
+    dataDir: config.node.dataDir,
+    runDir: runDirectory,
+    guardianProgram: { entryPath: guardianEntry() },
+    qemuBinary,
+    tools,
+    accelerator,
+    machine,
+    user,
+    isRoot: currentUserId() === 0,
+    clock,
+    telemetry,
+  });
+}
+
+/** Beside this file's bundle, or in its room when run from source. */
+function guardianEntry(): string {
+  const fromSource = import.meta.filename.endsWith(".ts");
+  return join(import.meta.dirname, fromSource ? "../guardian/main.ts" : "guardian.js");
 }

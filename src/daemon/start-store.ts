@@ -10,10 +10,14 @@ import { Secret } from "#model/secret.ts";
 import { findTool } from "#process/find-tool.ts";
 import { createClusterRepository } from "#store/cluster-repository.ts";
 import { createEtcdConnection, type EtcdConnection } from "#store/etcd/connection.ts";
-import { type EtcdEndpoint, type EtcdTls, parseEtcdEndpoint } from "#store/etcd/endpoint.ts";
+import { endpointAddress, type EtcdEndpoint, type EtcdTls, parseEtcdEndpoint } from "#store/etcd/endpoint.ts";
 import { createEtcdKeyValueStore } from "#store/etcd/etcd-key-value-store.ts";
+import { createEtcdMaintenance, type EtcdMaintenance } from "#store/etcd/etcd-maintenance.ts";
+import { registerRaftMetrics } from "#store/etcd/member-facts.ts";
+import { createMemberExitReporter } from "#store/etcd/member-signals.ts";
+import { createSpaceKeeper } from "#store/etcd/space-keeper.ts";
 import { createEtcdSupervisor } from "#store/etcd/supervisor.ts";
-import { createInstrumentedKeyValueStore } from "#store/instrumented-key-value-store.ts";
+import { createInstrumentedKeyValueStore, createWatchResumeCounter } from "#store/instrumented-key-value-store.ts";
 import type { KeyValueStore } from "#store/key-value-store.ts";
 import { createWatchCache, type WatchCache } from "#store/watch-cache.ts";
 import type { Telemetry } from "#telemetry/port.ts";
@@ -23,9 +27,11 @@ import type { Lifecycle } from "./lifecycle.ts";
 export interface NodeStore {
   readonly store: KeyValueStore;
   readonly cache: WatchCache;
-  readonly connection: EtcdConnection;
+  readonly maintenance: EtcdMaintenance;
   readonly kind: "embedded" | "external";
 }
+
+type StoreEnvironment = NodeEnvironment & { readonly telemetry: Telemetry };
 
 /** etcd has 5 s after SIGTERM before it is killed. */
 const MEMBER_STOP_TIMEOUT_MS = 8_000;
@@ -33,7 +39,7 @@ const CLIENT_STOP_TIMEOUT_MS = 2_000;
 
 /** @throws BlixardError TOOL_MISSING, TOOL_TOO_OLD, DATA_DIRECTORY_CORRUPT, DISK_FULL, STORE_UNAVAILABLE, CANCELLED */
 export async function startStore(
-  environment: NodeEnvironment & { readonly telemetry: Telemetry },
+  environment: StoreEnvironment,
   lifecycle: Lifecycle,
   signal: AbortSignal,
 ): Promise<NodeStore> {
@@ -47,7 +53,8 @@ export async function startStore(
     activeTrace: () => telemetry.tracing.active(),
     userAgent: `blixard/${environment.version}`,
   });
-  const store = createInstrumentedKeyValueStore(createEtcdKeyValueStore({ connection, clock, random }), {
+  const onWatchResume = createWatchResumeCounter(telemetry.metrics);
+  const store = createInstrumentedKeyValueStore(createEtcdKeyValueStore({ connection, clock, random, onWatchResume }), {
     telemetry,
     clock,
     endpoint: () => connection.endpoint,
@@ -67,11 +74,33 @@ export async function startStore(
   lifecycle.started({ name: "watch cache", stop: () => cache.stop(), stopTimeoutMs: CLIENT_STOP_TIMEOUT_MS });
   // It follows the store for as long as the node runs: no part of the trace of the start.
   await telemetry.tracing.run(undefined, () => cache.start(signal));
-  return { store, cache, connection, kind: external ? "external" : "embedded" };
+  const maintenance = createEtcdMaintenance(connection);
+  if (!external) watchMember(environment, maintenance, connection, lifecycle);
+  return { store, cache, maintenance, kind: external ? "external" : "embedded" };
+}
+
+/** The member is this node's own: it is measured here, and kept from running full for good. */
+function watchMember(
+  { clock, telemetry, identity }: StoreEnvironment,
+  maintenance: EtcdMaintenance,
+  { endpoint }: EtcdConnection,
+  lifecycle: Lifecycle,
+): void {
+  const keeper = createSpaceKeeper({ maintenance, clock, logger: telemetry.logger });
+  const socketPath = endpointAddress(endpoint);
+  const metrics = telemetry.tracing.run(undefined, () => {
+    keeper.start();
+    return registerRaftMetrics(telemetry, { nodeId: identity.nodeId, maintenance, socketPath });
+  });
+  const stop = async (): Promise<void> => {
+    metrics[Symbol.dispose]();
+    await keeper.stop();
+  };
+  lifecycle.started({ name: "member metrics", stop, stopTimeoutMs: CLIENT_STOP_TIMEOUT_MS });
 }
 
 async function startMember(
-  environment: NodeEnvironment & { readonly telemetry: Telemetry },
+  environment: StoreEnvironment,
   lifecycle: Lifecycle,
   signal: AbortSignal,
 ): Promise<EtcdEndpoint> {
@@ -83,6 +112,7 @@ async function startMember(
     clock,
     random,
     logger: telemetry.logger,
+    onExit: createMemberExitReporter(telemetry, environment.identity.nodeId),
   });
   await member.start(signal);
   lifecycle.started({ name: "etcd", stop: () => member.stop(), stopTimeoutMs: MEMBER_STOP_TIMEOUT_MS });
