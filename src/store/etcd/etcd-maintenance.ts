@@ -15,7 +15,7 @@ import {
 } from "#gen/etcd/etcd/etcdserverpb/rpc_pb.ts";
 import type { MemberStatus } from "../key-value-store.ts";
 import { classifyFailure, readError } from "./call-failure.ts";
-import type { EtcdConnection } from "./connection.ts";
+import type { EtcdConnection, UnaryOptions } from "./connection.ts";
 import { keyBytes, memberIdToHex } from "./messages.ts";
 
 export interface EtcdMember {
@@ -75,6 +75,18 @@ export function createEtcdMaintenance(connection: EtcdConnection): EtcdMaintenan
     };
   }
 
+  /** Alarms are lifted for the member that raised them. */
+  async function liftAlarms(options: UnaryOptions): Promise<void> {
+    const what = "lift the alarm of the full store";
+    const request = create(AlarmRequestSchema, { action: AlarmRequest_AlarmAction.GET });
+    const { alarms } = await call(what, connection.unary(Maintenance.method.alarm, request, options));
+    for (const { memberID, alarm } of alarms) {
+      if (alarm !== AlarmType.NOSPACE) continue;
+      const lift = create(AlarmRequestSchema, { action: AlarmRequest_AlarmAction.DEACTIVATE, memberID, alarm });
+      await call(what, connection.unary(Maintenance.method.alarm, lift, options));
+    }
+  }
+
   return {
     status,
     async members(signal) {
@@ -112,11 +124,7 @@ export function createEtcdMaintenance(connection: EtcdConnection): EtcdMaintenan
         "defragment the store",
         connection.unary(Maintenance.method.defragment, create(DefragmentRequestSchema), slow),
       );
-      const disarm = create(AlarmRequestSchema, {
-        action: AlarmRequest_AlarmAction.DEACTIVATE,
-        alarm: AlarmType.NOSPACE,
-      });
-      await call("lift the alarm of the full store", connection.unary(Maintenance.method.alarm, disarm, quick));
+      await liftAlarms(quick);
     },
   };
 }
