@@ -38,17 +38,18 @@ export async function launchMachine(context: VmContext, assignment: VmAssignment
   const { rest } = context.observed;
   const recoveryOf = byItself && rest?.kind === "waiting" ? rest.exit : undefined;
   const startTimeMs = clock.now();
-  context.observe(launchBegan(context.observed, assignment, byItself, startTimeMs));
+  const began = launchBegan(context.observed, assignment, byItself, startTimeMs);
   const boot = beginBootAttempt({
     vmTelemetry,
     capabilities: environment.capabilities,
     assignment,
     trace: context.operation.traceOf(assignment),
     recoveryOf,
-    restarts: context.observed.restarts,
+    restarts: began.restarts,
     startTimeMs,
   });
   context.boot = boot;
+  context.observe(began);
   if (recoveryOf !== undefined) {
     const delayMs = startTimeMs - recoveryOf.timeMs;
     vmTelemetry.restarted(assignment, context.observed, recoveryOf, delayMs, assignment.spec.restartPolicy);
