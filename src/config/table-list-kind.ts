@@ -23,7 +23,8 @@ export function tableList<const Keys extends RowKeys & SectionKeys>(
     secret: false,
     fromToml(node, context) {
       if (node.kind !== "array") return context.fail(`expected [[tables]], one for each ${noun}`, { node });
-      if (node.items.length > maximumItems) return context.fail(`expected at most ${maximumItems}`, { node, hideText: true });
+      if (node.items.length > maximumItems)
+        return context.fail(`expected at most ${maximumItems}`, { node, hideText: true });
       const rows = node.items.map((item) => readRow(item, keys, noun, context));
       // Made from the same keys that give the row its type.
       return rows.includes(undefined) ? undefined : (rows as ObjectOf<Keys>[]);
@@ -33,11 +34,20 @@ export function tableList<const Keys extends RowKeys & SectionKeys>(
   };
 }
 
-function readRow(node: TomlNode, keys: RowKeys, noun: string, context: ReadContext): Readonly<Record<string, unknown>> | undefined {
+function readRow(
+  node: TomlNode,
+  keys: RowKeys,
+  noun: string,
+  context: ReadContext,
+): Readonly<Record<string, unknown>> | undefined {
   if (node.kind !== "table") return context.fail(`expected a table for each ${noun}`, { node });
   const unknown = reportUnknownKeys(node, keys, noun, context);
-  const pairs = Object.entries(keys).map(([name, key]) => [propertyName(name, key.kind.unit), readCell(node, name, key, noun, context)] as const);
-  return unknown || pairs.some(([, cell]) => cell === undefined) ? undefined : Object.fromEntries(pairs.map(([name, cell]) => [name, cell?.value]));
+  const pairs = Object.entries(keys).map(
+    ([name, key]) => [propertyName(name, key.kind.unit), readCell(node, name, key, noun, context)] as const,
+  );
+  return unknown || pairs.some(([, cell]) => cell === undefined)
+    ? undefined
+    : Object.fromEntries(pairs.map(([name, cell]) => [name, cell?.value]));
 }
 
 function reportUnknownKeys(table: TomlTable, keys: RowKeys, noun: string, context: ReadContext): boolean {
@@ -45,12 +55,20 @@ function reportUnknownKeys(table: TomlTable, keys: RowKeys, noun: string, contex
   for (const [name, entry] of unknown) {
     const suggestion = suggest(name, Object.keys(keys));
     const node: TomlNode = { kind: "string", value: name, text: quote(name), at: entry.keyAt };
-    context.fail(`unknown key of a ${noun}${suggestion === undefined ? "" : ` (did you mean "${suggestion}"?)`}`, { node });
+    context.fail(`unknown key of a ${noun}${suggestion === undefined ? "" : ` (did you mean "${suggestion}"?)`}`, {
+      node,
+    });
   }
   return unknown.length > 0;
 }
 
-function readCell(table: TomlTable, name: string, key: Key<unknown>, noun: string, context: ReadContext): { readonly value: unknown } | undefined {
+function readCell(
+  table: TomlTable,
+  name: string,
+  key: Key<unknown>,
+  noun: string,
+  context: ReadContext,
+): { readonly value: unknown } | undefined {
   const entry = table.entries.get(name);
   if (entry !== undefined) {
     const value = key.kind.fromToml(entry.node, context);
