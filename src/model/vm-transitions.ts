@@ -11,7 +11,7 @@
  * `migrating` is entered from `running` or `paused` and left to one of them.
  */
 import { BlixardError } from "./errors.ts";
-import { type VmState, vmStates } from "./vm.ts";
+import type { VmState } from "./vm.ts";
 
 /** From each state, the states that may follow. Staying in a state is not a transition. */
 export const vmTransitions = {
@@ -61,9 +61,4 @@ export function mayHaveMachine(state: VmState): boolean {
     case "failed":
       return false;
   }
-}
-
-/** Narrows a text from the wire or a file to a state. */
-export function isVmState(text: string): text is VmState {
-  return (vmStates as readonly string[]).includes(text);
 }
