@@ -53,7 +53,7 @@ const rejected = (fixture: ApiFixture, reason: "auth" | "overload" | "invalid" |
 async function untilClosed(socket: Socket): Promise<string> {
   let said = "";
   socket.on("data", (data) => (said += data.toString("latin1")));
-  if (!socket.destroyed) await once(socket, "close");
+  if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
   return said;
 }
 

@@ -9,6 +9,7 @@ import {
   rpcServerCallDuration,
 } from "#gen/telemetry/metrics.ts";
 import { rpcServer } from "#gen/telemetry/spans.ts";
+import { BlixardError } from "#model/errors.ts";
 import type { CounterCell, HistogramCell, ManualSpan, Telemetry, UpDownCounterCell } from "#telemetry/port.ts";
 import type { Call, ListenerKind, RejectionReason, RpcSystem } from "./call.ts";
 import { isServerFailure, statusNameOf } from "./errors.ts";
@@ -31,6 +32,8 @@ export interface CallMeasurement {
 
 export interface CallTelemetry {
   startSpan(call: Call, place: SpanPlace, peer: Peer, originalMethod: string): ManualSpan;
+  /** Says what became of the call. */
+  endSpan(span: ManualSpan, call: Call): void;
   measure(call: Call): CallMeasurement;
   rejected(reason: RejectionReason): void;
 }
@@ -100,6 +103,17 @@ export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs
           ...(peer.port === undefined ? {} : { "network.peer.port": peer.port, "client.port": peer.port }),
         },
       });
+    },
+    endSpan(span, { failure }) {
+      const status = failure === undefined ? "OK" : statusNameOf(failure);
+      const isOurs = isServerFailure(status);
+      if (isOurs) span.setError(failure?.cause ?? failure);
+      span.setAttributes({
+        "rpc.status_code": status,
+        ...(isOurs ? { "error.type": status } : {}),
+        ...(failure?.cause instanceof BlixardError ? { "blixard.error.code": failure.cause.code } : {}),
+      });
+      span.end();
     },
     measure(call) {
       const cells = cellsOf(call.system, call.rpcMethod);

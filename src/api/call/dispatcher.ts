@@ -9,11 +9,11 @@ import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { BlixardError } from "#model/errors.ts";
-import type { Telemetry } from "#telemetry/port.ts";
+import type { ManualSpan, Telemetry } from "#telemetry/port.ts";
 import type { HttpRequest, HttpResponse } from "../transport/http-front.ts";
-import { callKey, type Call, type Caller, type Refusal } from "./call.ts";
+import { callKey, type Call, type Caller, type Refusal, type RejectionReason } from "./call.ts";
 import { OTHER_METHOD, type CallMeasurement, type CallTelemetry } from "./call-telemetry.ts";
-import { isServerFailure, statusNameOf, toConnectError } from "./errors.ts";
+import { statusNameOf, toConnectError } from "./errors.ts";
 import { createMessageSizer, type BodyFraming } from "./message-sizes.ts";
 import { readBody } from "./read-body.ts";
 import { planSpanPlace } from "./trace-headers.ts";
@@ -57,6 +57,9 @@ export interface Dispatcher {
   /** Resolves when no call is left. */
   idle(): Promise<void>;
 }
+
+const UNTRACED_SERVICES: ReadonlySet<string> = new Set(["blixard.v1.TelemetryService"]);
+const MAXIMUM_METHOD_LENGTH = 128;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { telemetry, callTelemetry, limits } = options;
@@ -111,7 +114,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (active.size === 0) for (const resolve of emptied.splice(0)) resolve();
   }
 
-  /** Only calls that are let in have a span: refused ones could fill the ring. */
   async function serve(
     call: Call,
     handler: UniversalHandler,
@@ -119,30 +121,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     response: HttpResponse,
   ): Promise<void> {
     const measurement = callTelemetry.measure(call);
-    const path = pathOf(request);
-    if (call.refusal !== undefined && call.refusal.reason !== "invalid") {
-      await answer(call, handler, request, response, measurement);
-      callTelemetry.rejected(call.refusal.reason);
-      return;
+    const span = isTraced(call) ? startSpan(call, request) : undefined;
+    call.span = span;
+    try {
+      // Without a span of its own a call must not run in that of whatever opened the listener.
+      await telemetry.tracing.run(span?.context, () => answer(call, handler, request, response, measurement));
+    } finally {
+      const rejection = rejectionOf(call);
+      if (rejection !== undefined) callTelemetry.rejected(rejection);
+      if (span !== undefined) callTelemetry.endSpan(span, call);
     }
+  }
+
+  function startSpan(call: Call, request: HttpRequest): ManualSpan {
     const place = planSpanPlace((name) => headerOf(request, name), call.caller.authenticated);
     const { remoteAddress, remotePort } = request.socket;
     const peer = { listener: call.caller.listener, address: remoteAddress, port: remotePort };
-    const span = callTelemetry.startSpan(call, place, peer, path.slice(1, 129));
-    call.span = span;
-    try {
-      await telemetry.tracing.run(span.context, () => answer(call, handler, request, response, measurement));
-    } finally {
-      const status = call.failure === undefined ? "OK" : statusNameOf(call.failure);
-      if (call.failure !== undefined && !call.reachedHandler) callTelemetry.rejected("invalid");
-      if (isServerFailure(status)) span.setError(call.failure?.cause ?? call.failure);
-      span.setAttributes({
-        "rpc.status_code": status,
-        ...(isServerFailure(status) ? { "error.type": status } : {}),
-        ...(call.failure?.cause instanceof BlixardError ? { "blixard.error.code": call.failure.cause.code } : {}),
-      });
-      span.end();
-    }
+    return callTelemetry.startSpan(call, place, peer, pathOf(request).slice(1, MAXIMUM_METHOD_LENGTH + 1));
   }
 
   async function answer(
@@ -215,6 +210,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return new Promise((resolve) => void emptied.push(resolve));
     },
   };
+}
+
+/** Refused calls could fill the recorder, and calls about traces would only clutter them. */
+function isTraced({ refusal, method }: Call): boolean {
+  if (refusal !== undefined && refusal.reason !== "invalid") return false;
+  return method === undefined || !UNTRACED_SERVICES.has(method.parent.typeName);
+}
+
+/** Why the handler was not reached, unless the caller gave up by itself. */
+function rejectionOf(call: Call): RejectionReason | undefined {
+  if (call.refusal !== undefined) return call.refusal.reason;
+  const isMistaken = call.failure !== undefined && statusNameOf(call.failure) !== "CANCELLED";
+  return isMistaken && !call.reachedHandler ? "invalid" : undefined;
 }
 
 function isStream(method: DescMethod | undefined): boolean {
