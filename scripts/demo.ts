@@ -16,7 +16,6 @@ import { buildDemoImage } from "../images/demo/build.ts";
 import { findCacheDir } from "./setup/cache-dir.mjs";
 
 const LAUNCHER = resolve(import.meta.dirname, "../bin/blixard");
-const METRIC_LINES = 12;
 
 const stopping = new AbortController();
 const endsAfterTour = process.argv.includes("--once");
@@ -86,19 +85,25 @@ async function tour(node: DemoNode): Promise<void> {
   console.log(`  CLI      bin/blixard vm list --data-dir ${node.dataDirectory}`);
 }
 
-/** One live line of each family first, then more of the VM's own. */
+/** What an operator looks at first, a line or two of each family. */
+const shownMetrics = [
+  'blixard_vm_count{blixard_vm_state="running"}',
+  "blixard_vm_operation_duration_seconds_sum",
+  'blixard_vm_phase_duration_seconds_sum{blixard_vm_phase="kernel_boot"}',
+  "blixard_vm_placement_duration_seconds_sum",
+  "blixard_vm_memory_limit_bytes",
+  "blixard_raft_term",
+  'blixard_raft_log_index{blixard_raft_index_type="applied"}',
+  "blixard_raft_wal_fsync_duration_seconds_count",
+  "blixard_grpc_server_call_duration_seconds_count",
+  "blixard_node_memory_allocated_bytes",
+  "blixard_node_kvm_usable",
+  'blixard_peer_count{blixard_peer_state="connected"}',
+] as const;
+
 function pickMetricLines(page: string): string[] {
-  const lines = page.split("\n").filter((line) => line.startsWith("blixard_") && !line.includes("_bucket{"));
-  const families = ["raft", "vm", "grpc", "node", "peer", "store"];
-  const perFamily = families.map((family) => lines.filter((line) => line.startsWith(`blixard_${family}_`)));
-  const picked: string[] = [];
-  for (let index = 0; picked.length < METRIC_LINES && perFamily.some((some) => index < some.length); index++) {
-    for (const family of perFamily) {
-      const line = family[index];
-      if (line !== undefined && picked.length < METRIC_LINES) picked.push(line);
-    }
-  }
-  return picked.sort();
+  const lines = page.split("\n");
+  return shownMetrics.flatMap((start) => lines.find((line) => line.startsWith(start)) ?? []);
 }
 
 async function untilCtrlC(node: DemoNode): Promise<void> {
