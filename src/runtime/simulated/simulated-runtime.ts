@@ -57,7 +57,7 @@ export function createSimulatedRuntime(options: SimulatedRuntimeOptions): Simula
       const machine = new SimulatedMachine(request, { clock, stopDelayMs, port: FIRST_PORT + (launches++ % 16_000) });
       // Taken before the wait: a second launch meanwhile must be refused.
       machines.set(request.vmId, machine);
-      machine.exited.finally(() => machines.delete(request.vmId));
+      void machine.exited.then(() => machines.delete(request.vmId));
       try {
         await clock.delay(launchDelayMs, signal);
       } catch (error) {
