@@ -42,11 +42,10 @@ function reasonOfPending(refusals: readonly PlacementRefusal[]): { reason: strin
   const counts = new Map<string, number>();
   for (const { reason } of refusals) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   const [reason] = [...counts].reduce((most, next) => (next[1] > most[1] ? next : most));
-  const shown = refusals.slice(0, REFUSALS_IN_MESSAGE).map(describeRefusal).join("; ");
+  const shown = refusals
+    .slice(0, REFUSALS_IN_MESSAGE)
+    .map((refusal) => refusal.message)
+    .join("; ");
   const more = refusals.length - REFUSALS_IN_MESSAGE;
-  return { reason, message: more > 0 ? `${shown}; and ${more} more nodes` : shown };
-}
-
-function describeRefusal({ nodeId, message }: PlacementRefusal): string {
-  return nodeId === "" || message.includes(nodeId) ? message : `${nodeId}: ${message}`;
+  return { reason, message: more > 0 ? `${shown}; and ${more} more` : shown };
 }
