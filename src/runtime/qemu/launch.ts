@@ -4,7 +4,9 @@
  */
 import type { GuardianClient } from "#guardian/guardian-client.ts";
 import type { GuestCommand, GuestReport } from "#guardian/protocol.ts";
+import { vmPhaseDuration } from "#gen/telemetry/metrics.ts";
 import { guardianSpawn, qemuSpawn, vmDisks, vmNetwork } from "#gen/telemetry/spans.ts";
+import type { Clock } from "#model/clock.ts";
 import { BlixardError, toBlixardError, withContext } from "#model/errors.ts";
 import { formatTraceparent } from "#model/trace-context.ts";
 import type { FindToolOptions } from "#process/find-tool.ts";
@@ -29,6 +31,7 @@ export interface LaunchHost {
   readonly tools: FindToolOptions;
   readonly isRoot: boolean;
   readonly confinement: Confinement;
+  readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly client: () => Promise<GuardianClient>;
   /** The machine of what the guardian has started, registered for its reports. */
@@ -45,17 +48,38 @@ export async function launchVm(
   host: LaunchHost,
   signal: AbortSignal,
 ): Promise<QemuMachine> {
-  const disks = await makeDisks(request, directory, host, signal);
+  const disks = await timePhase("disks", host, () => makeDisks(request, directory, host, signal));
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    const network = await makeNetwork(request, host);
+    const network = await timePhase("network", host, () => makeNetwork(request, host));
     try {
-      return await startMachine(request, directory, host, { disks, network }, signal);
+      const parts = { disks, network };
+      return await timePhase("vmm_spawn", host, () => startMachine(request, directory, host, parts, signal));
     } catch (error) {
       if (network.tapName !== undefined) await removeTap(network.tapName, host.tools).catch(() => undefined);
       const mayTryAgain = hasChosenPort(request) && toBlixardError(error).code === "PORT_TAKEN";
       if (!mayTryAgain || attempt === PORT_ATTEMPTS) throw error;
     }
+  }
+}
+
+async function timePhase<T>(
+  phase: "disks" | "network" | "vmm_spawn",
+  { clock, telemetry }: LaunchHost,
+  run: () => Promise<T>,
+): Promise<T> {
+  const startMs = clock.monotonicMs();
+  const record = (failure: { "error.type"?: string }): void =>
+    telemetry.metrics
+      .bind(vmPhaseDuration, { "blixard.vm.phase": phase, ...failure })
+      .record((clock.monotonicMs() - startMs) / 1000);
+  try {
+    const result = await run();
+    record({});
+    return result;
+  } catch (error) {
+    record({ "error.type": toBlixardError(error).code });
+    throw error;
   }
 }
 

@@ -224,7 +224,7 @@ export function createQemuRuntime(options: QemuRuntimeOptions): Runtime {
       hypervisorVersion,
       machineType,
     };
-    const parts = { capabilities, machineType, tscKhz, qemuPath, tools, isRoot, confinement, telemetry };
+    const parts = { capabilities, machineType, tscKhz, qemuPath, tools, isRoot, confinement, clock, telemetry };
     return { ...parts, client: link.client, adopt };
   }
 
