@@ -2,6 +2,8 @@
  * `npm run bench [name …]`: the budgets, measured. Exits 1 when one is certainly missed.
  * Nothing else should run on the machine; the load is printed before and after.
  */
+import { join } from "node:path";
+import { buildBundle } from "../scripts/build.ts";
 import { benchApiThroughput } from "./api-throughput.ts";
 import { benchRecordCell } from "./record-cell.ts";
 import { describeMachine, report, type BenchmarkRow } from "./report.ts";
@@ -17,6 +19,8 @@ const benchmarks: Readonly<Record<string, () => Promise<BenchmarkRow[]> | Benchm
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks);
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
+// Nodes and the CLI run as shipped.
+await buildBundle(join(import.meta.dirname, "../dist"));
 print(describeMachine());
 let kept = true;
 for (const name of names) {
