@@ -8,7 +8,7 @@
 //   tool cache     etcd, busybox, prometheus, passt, python, kernel  (apt-get download, unpacked, not installed)
 //
 // It must not start or enable a service, write under /boot, or open a port.
-// Environment: BLIXARD_SETUP=manual prints only; BLIXARD_CACHE_DIR moves the cache.
+// Environment: BLIXARD_SETUP=manual prints only, and ends with 2 while something is missing; BLIXARD_CACHE_DIR moves the cache.
 // Exit codes: 0 done, 2 this machine lacks something that only its owner can give, 3 a step failed.
 
 import { spawnSync } from "node:child_process";
@@ -65,7 +65,8 @@ async function main() {
       report.line(`${step.name}: missing ${summarise(step.findMissing())}; would run`);
       for (const command of step.describe()) report.plain(`  ${command}`);
     }
-    return 0;
+    report.line("nothing was done, as BLIXARD_SETUP=manual asks; what follows set-up cannot run yet");
+    return 2;
   }
   if (process.env[LOCK_MARK] === undefined) return runLocked(report);
   try {
