@@ -3,6 +3,7 @@
  * the helper for egress.
  */
 import { createSocket } from "node:dgram";
+import { statSync } from "node:fs";
 import { createServer } from "node:net";
 import { BlixardError } from "#model/errors.ts";
 import type { PublishedPort, VmNetwork } from "#model/vm.ts";
@@ -36,6 +37,7 @@ export interface EnsureNetworkOptions {
 const GUEST_ADDRESS = "10.0.2.15";
 const GATEWAY_ADDRESS = "10.0.2.2";
 const NAME_SERVER_ADDRESS = "10.0.2.3";
+const TUN_DEVICE = "/dev/net/tun";
 const IP_TIMEOUT_MS = 10_000;
 
 const none = { companion: undefined, tapName: undefined, publishedPorts: [] };
@@ -173,6 +175,7 @@ async function ensureTap(name: string, bridge: string, options: EnsureNetworkOpt
       hint: "run the node as root, or use the user network",
     });
   }
+  requireOpenTunDevice();
   const owner = options.user === undefined ? "" : ` user ${options.user.uid}`;
   const commands = [
     `tuntap add dev ${name} mode tap${owner}`,
@@ -190,6 +193,15 @@ async function ensureTap(name: string, bridge: string, options: EnsureNetworkOpt
     isMissing ? `there is no bridge ${bridge} on this host` : `cannot attach to bridge ${bridge}: ${stderr.trim()}`,
     { hint: `make it with \`ip link add ${bridge} type bridge\`, or use another network` },
   );
+}
+
+/** Guests run as users of their own, who may use only the taps that are theirs, but must be able to ask for them. */
+function requireOpenTunDevice(): void {
+  const mode = statSync(TUN_DEVICE, { throwIfNoEntry: false })?.mode;
+  if (mode !== undefined && (mode & 0o006) === 0o006) return;
+  throw new BlixardError("HYPERVISOR_FAILED", `guests cannot open ${TUN_DEVICE}, which a bridge needs`, {
+    hint: mode === undefined ? "load it with `modprobe tun`" : `open it as udev does: \`chmod 0666 ${TUN_DEVICE}\``,
+  });
 }
 
 /** Idempotent. */
