@@ -43,8 +43,8 @@ function createRuntime({ config, clock, telemetry, tools, runDirectory }: Runtim
   });
 }
 
-/** Beside this file's bundle, or in its room when run from source. */
+/** In its room when run from source; in a bundle beside the entry, of which this is a chunk. */
 function guardianEntry(): string {
   const fromSource = import.meta.filename.endsWith(".ts");
-  return join(import.meta.dirname, fromSource ? "../guardian/main.ts" : "guardian.js");
+  return join(import.meta.dirname, fromSource ? "../guardian/main.ts" : "../guardian.js");
 }
