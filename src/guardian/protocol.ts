@@ -129,15 +129,6 @@ export interface GuardianEvent {
   readonly guest: GuestReport;
 }
 
-export interface ReplyError {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-export type GuardianReply =
-  | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: ReplyError };
-
 export function encodeLine(message: unknown): string {
   return `${JSON.stringify(message)}\n`;
 }
