@@ -8,19 +8,21 @@ import { before, after, test } from "node:test";
 import { promisify } from "node:util";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import { BlixardError } from "#model/errors.ts";
-import type { MaterializedImage } from "#model/image.ts";
+import type { ImageManifest, MaterializedImage } from "#model/image.ts";
 import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
 
 const run = promisify(execFile);
 const never = new AbortController().signal;
 let directory: string;
 let images: ImageStore;
+/** What the store would know: nothing of it may be collected. */
+const manifests: ImageManifest[] = [];
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), "blixard-image-qcow2-"));
   images = createImageStore({
     directory: join(directory, "images"),
-    listManifests: () => Promise.resolve([]),
+    listManifests: () => Promise.resolve(manifests),
     telemetry: createMemoryTelemetry(),
     now: () => Date.now(),
   });
@@ -49,6 +51,7 @@ async function importDisk(file: string): Promise<MaterializedImage> {
     })(),
     never,
   );
+  manifests.push(imported.manifest);
   return await images.materialize(imported.manifest, never);
 }
 
