@@ -130,9 +130,9 @@ export function createInstrumentedKeyValueStore(store: KeyValueStore, options: I
             "blixard.store.revision": Number(revision),
           }),
       ),
-    async *pages(prefix, callOptions) {
-      const call = { operation: "range", collection: collectionFor(prefix, callOptions) } as const;
-      const pages = store.pages(prefix, callOptions)[Symbol.asyncIterator]();
+    async *pages(prefixes, callOptions) {
+      const call = { operation: "range", collection: collectionFor(prefixes[0] ?? "", callOptions) } as const;
+      const pages = store.pages(prefixes, callOptions)[Symbol.asyncIterator]();
       try {
         for (;;) {
           const page = await observe(call, () => pages.next());

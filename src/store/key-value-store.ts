@@ -85,10 +85,10 @@ export interface KeyValueStore {
     options?: CallOptions & { readonly limit?: number; readonly startAfter?: string },
   ): Promise<RangeResult>;
   /**
-   * The same one page after the other, all at one revision: for prefixes with more than fits in memory twice.
+   * The same one page after the other, prefix by prefix, all at one revision: for more than fits in memory twice.
    * @throws BlixardError STORE_COMPACTED when reading took so long that the revision is gone: begin again
    */
-  pages(prefix: string, options?: CallOptions): AsyncIterable<RangeResult>;
+  pages(prefixes: readonly string[], options?: CallOptions): AsyncIterable<RangeResult>;
   /**
    * At most 128 operations and 1.5 MiB. Never retried blindly.
    * @throws BlixardError STORE_OUTCOME_UNKNOWN when the transaction may or may not have happened;

@@ -237,9 +237,9 @@ test("a store that cannot be reached is tried again, and what was known is still
   let breakWatch: (() => void) | undefined;
   const flaky: KeyValueStore = {
     ...store,
-    async *pages(prefix, options) {
+    async *pages(prefixes, options) {
       if (failures-- > 0) throw new BlixardError("STORE_UNAVAILABLE", "not now");
-      yield* store.pages(prefix, options);
+      yield* store.pages(prefixes, options);
     },
     async *watch(prefix, from, signal) {
       const broken = new AbortController();
@@ -306,7 +306,7 @@ test("subscriptions end when the cache stops", async () => {
 test("a start that is cancelled ends, though the store never answers", async () => {
   const silent: KeyValueStore = {
     ...store,
-    pages: (_prefix, options) => ({
+    pages: (_prefixes, options) => ({
       [Symbol.asyncIterator]: () => ({
         next: () =>
           new Promise((_resolve, reject) => {

@@ -15,7 +15,7 @@ import { BlixardError } from "#model/errors.ts";
 import type { Logger } from "#telemetry/port.ts";
 import { createChangeFeed } from "./change-feed.ts";
 import { backoffMs, pause } from "./clock.ts";
-import { STORE_PREFIX } from "./keys.ts";
+import { clusterKey, kindPrefix, recordKinds, STORE_PREFIX } from "./keys.ts";
 import type { KeyValueStore, WatchBatch, WatchEvent } from "./key-value-store.ts";
 import { createRevisionGate } from "./revision-gate.ts";
 import { createStoreTables, type StoreTables, type Touched } from "./store-tables.ts";
@@ -50,6 +50,15 @@ export interface WatchCache extends AsyncDisposable {
 
 const DEFAULT_MAXIMUM_PENDING_IDS = 10_000;
 const RETRY = { initialMs: 100, maximumMs: 5000 };
+/**
+ * Kind by kind: a member counts what is left of a prefix for every page, so one long list would take
+ * quadratic time. The names are in the intents, and with these last every VM is joined once.
+ */
+const listedPrefixes = [
+  clusterKey,
+  ...recordKinds.filter((kind) => kind !== "cluster" && kind !== "vm-names" && kind !== "vms").map(kindPrefix),
+  kindPrefix("vms"),
+];
 /** A listing may take longer than a call usually does. */
 const LIST_TIMEOUT_MS = 60_000;
 
@@ -65,7 +74,7 @@ export function createWatchCache(options: WatchCacheOptions): WatchCache {
 
   async function list(signal: AbortSignal): Promise<StoreTables> {
     const fresh = createStoreTables();
-    for await (const page of store.pages(STORE_PREFIX, { signal, timeoutMs: LIST_TIMEOUT_MS, collection: "all" })) {
+    for await (const page of store.pages(listedPrefixes, { signal, timeoutMs: LIST_TIMEOUT_MS, collection: "all" })) {
       for (const entry of page.entries) skipCorrupt(() => fresh.put(entry));
       fresh.setRevision(page.revision);
     }

@@ -194,7 +194,7 @@ export function testKeyValueStore(name: string, open: () => Promise<StoreUnderTe
       let seen = 0;
       const revisions = new Set<bigint>();
       const keys: string[] = [];
-      for await (const page of store.pages(prefix)) {
+      for await (const page of store.pages([prefix])) {
         seen++;
         revisions.add(page.revision);
         keys.push(...page.entries.map((entry) => entry.key));

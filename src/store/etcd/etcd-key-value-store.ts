@@ -42,6 +42,14 @@ interface PageRequest {
   readonly revision: bigint;
 }
 
+interface Selection {
+  readonly limit?: number | undefined;
+  readonly startAfter?: string | undefined;
+  /** 0n: the newest. */
+  readonly revision: bigint;
+  readonly deadlineMs: number;
+}
+
 /** `close()` closes the connection too. */
 export function createEtcdKeyValueStore(options: EtcdKeyValueStoreOptions): KeyValueStore {
   const { connection, clock, random } = options;
@@ -77,18 +85,13 @@ export function createEtcdKeyValueStore(options: EtcdKeyValueStoreOptions): KeyV
     }
   }
 
-  /** Pages at the revision of the first, until `limit` entries or the end. The timeout holds for all of them. */
-  async function* pages(
-    prefix: string,
-    callOptions: CallOptions & { readonly limit?: number; readonly startAfter?: string } = {},
-  ): AsyncGenerator<RangeResult> {
-    checkKey(prefix);
-    const { startAfter } = callOptions;
-    const deadlineMs = clock.monotonicMs() + (callOptions.timeoutMs ?? defaultTimeoutMs);
+  /** Pages at `revision`, or at that of the first page, until `limit` entries or the end; all before the deadline. */
+  async function* pagesOf(prefix: string, selection: Selection, callOptions: CallOptions): AsyncGenerator<RangeResult> {
+    const { startAfter, deadlineMs } = selection;
     const end = prefixEnd(prefix);
-    let left = callOptions.limit ?? Number.POSITIVE_INFINITY;
+    let left = selection.limit ?? Number.POSITIVE_INFINITY;
     let start = startAfter === undefined || startAfter < prefix ? keyBytes(prefix) : keyAfter(startAfter);
-    let revision = 0n;
+    let { revision } = selection;
     for (;;) {
       const limit = Math.max(1, Math.min(left, pageSize));
       const timeoutMs = Math.max(1, deadlineMs - clock.monotonicMs());
@@ -103,6 +106,10 @@ export function createEtcdKeyValueStore(options: EtcdKeyValueStoreOptions): KeyV
     }
   }
 
+  function deadlineOf(callOptions: CallOptions): number {
+    return clock.monotonicMs() + (callOptions.timeoutMs ?? defaultTimeoutMs);
+  }
+
   return {
     async get(key, callOptions = {}) {
       checkKey(key);
@@ -111,15 +118,28 @@ export function createEtcdKeyValueStore(options: EtcdKeyValueStoreOptions): KeyV
       return entry === undefined ? undefined : keyValueFromMessage(entry);
     },
     async range(prefix, callOptions = {}) {
+      checkKey(prefix);
+      const { limit, startAfter } = callOptions;
+      const selection: Selection = { limit, startAfter, revision: 0n, deadlineMs: deadlineOf(callOptions) };
       const entries: KeyValue[] = [];
       let revision = 0n;
-      for await (const page of pages(prefix, callOptions)) {
+      for await (const page of pagesOf(prefix, selection, callOptions)) {
         revision = page.revision;
         for (const entry of page.entries) entries.push(entry);
       }
       return { revision, entries };
     },
-    pages,
+    async *pages(prefixes, callOptions = {}) {
+      prefixes.forEach(checkKey);
+      const deadlineMs = deadlineOf(callOptions);
+      let revision = 0n;
+      for (const prefix of prefixes) {
+        for await (const page of pagesOf(prefix, { revision, deadlineMs }, callOptions)) {
+          revision = page.revision;
+          yield page;
+        }
+      }
+    },
     async transact(transaction, callOptions = {}) {
       checkTransaction(transaction);
       const { signal, timeoutMs = defaultTimeoutMs } = callOptions;

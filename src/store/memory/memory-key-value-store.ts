@@ -266,11 +266,12 @@ export function createMemoryKeyValueStore(options: MemoryKeyValueStoreOptions = 
       }
       return { revision, entries: found };
     },
-    async *pages(prefix, callOptions) {
+    async *pages(prefixes, callOptions) {
       checkOpen(callOptions);
-      checkKey(prefix);
+      prefixes.forEach(checkKey);
       // One revision by nature: the entries are values, and all are taken in one turn.
-      const all = [...sortedKeys.withPrefix(prefix)].flatMap((key) => entries.get(key) ?? []);
+      const keys = prefixes.flatMap((prefix) => [...sortedKeys.withPrefix(prefix)]);
+      const all = keys.flatMap((key) => entries.get(key) ?? []);
       const at = revision;
       for (let start = 0; start === 0 || start < all.length; start += PAGE_SIZE) {
         yield { revision: at, entries: all.slice(start, start + PAGE_SIZE) };
