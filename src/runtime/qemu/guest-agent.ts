@@ -42,8 +42,10 @@ export interface GuestAgentOptions {
 }
 
 const MAXIMUM_LINE_BYTES = 8 * 1024;
-// A line is worth a few hundred bytes: over this the guest is made to wait.
-const MAXIMUM_BYTES_PER_SECOND = 256 * 1024;
+// Over this the guest is made to wait, until what it said is paid for. Each line costs us more than its bytes.
+const ALLOWANCE_BYTES_PER_SECOND = 64 * 1024;
+const ALLOWANCE_BYTES = 64 * 1024;
+const COST_OF_LINE_BYTES = 512;
 const MAXIMUM_PENDING = 16;
 const MAXIMUM_MARKS = 16;
 const MAXIMUM_SECONDS = 1e9;
@@ -60,6 +62,7 @@ export function createGuestAgent(options: GuestAgentOptions): GuestAgent {
   const { stream, session, onReady } = options;
   const waiting = new Map<string, PromiseWithResolvers<GuestMessage>>();
   let lastId = 0;
+  let lines = 0;
 
   function handle(message: GuestMessage): void {
     if (message.type === "ready") onReady(message.ready);
@@ -69,11 +72,17 @@ export function createGuestAgent(options: GuestAgentOptions): GuestAgent {
   const splitter = createLineSplitter({
     maximumBytes: MAXIMUM_LINE_BYTES,
     onLine: (line) => {
+      lines++;
       const message = parseGuestMessage(line);
       if (message !== undefined) handle(message);
     },
+    onTooLong: () => lines++,
   });
-  readSlowly(stream, (chunk) => splitter.push(chunk));
+  readSlowly(stream, (chunk) => {
+    lines = 0;
+    splitter.push(chunk);
+    return chunk.length + lines * COST_OF_LINE_BYTES;
+  });
   stream.on("error", () => {});
   stream.once("close", () => {
     for (const reply of waiting.values()) reply.reject(unavailable("the guest is gone"));
@@ -109,22 +118,19 @@ export function createGuestAgent(options: GuestAgentOptions): GuestAgent {
   };
 }
 
-/** At most so many bytes in each second; the rest waits in the pipe. */
-function readSlowly(stream: Duplex, onChunk: (chunk: Buffer) => void): void {
-  let budgetBytes = MAXIMUM_BYTES_PER_SECOND;
-  let windowEndMs = 0;
+/** Reads while there is allowance left; the rest waits in the pipe. `take` gives the cost of a chunk. */
+function readSlowly(stream: Duplex, take: (chunk: Buffer) => number): void {
+  let allowance = ALLOWANCE_BYTES;
+  let countedAtMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
   stream.on("data", (chunk: Buffer) => {
     const nowMs = performance.now();
-    if (nowMs >= windowEndMs) {
-      windowEndMs = nowMs + 1000;
-      budgetBytes = MAXIMUM_BYTES_PER_SECOND;
-    }
-    budgetBytes -= chunk.length;
-    onChunk(chunk);
-    if (budgetBytes > 0) return;
+    const earned = ((nowMs - countedAtMs) / 1000) * ALLOWANCE_BYTES_PER_SECOND;
+    countedAtMs = nowMs;
+    allowance = Math.min(ALLOWANCE_BYTES, allowance + earned) - take(chunk);
+    if (allowance >= 0) return;
     stream.pause();
-    timer = setTimeout(() => stream.resume(), windowEndMs - nowMs);
+    timer = setTimeout(() => stream.resume(), (-allowance / ALLOWANCE_BYTES_PER_SECOND) * 1000);
   });
   stream.once("close", () => clearTimeout(timer));
 }
