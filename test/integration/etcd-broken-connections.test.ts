@@ -130,6 +130,18 @@ test("a write whose answer is lost is said to be of unknown outcome, and it may 
   proxy.cut();
 });
 
+test("a call ends at its deadline, or when its caller gives up, though the member hangs", async () => {
+  await shaky.get("/any");
+  proxy.mute(true);
+  await assert.rejects(shaky.get("/any", { timeoutMs: 300 }), hasCode("STORE_UNAVAILABLE"));
+  const controller = new AbortController();
+  const reading = shaky.get("/any", { signal: controller.signal, timeoutMs: 60_000 });
+  controller.abort();
+  await assert.rejects(reading, hasCode("CANCELLED"));
+  await assert.rejects(shaky.grantLease(5000, { timeoutMs: 300 }), hasCode("STORE_UNAVAILABLE"));
+  proxy.cut();
+});
+
 test("a write that never left is said not to have happened", async () => {
   proxy.refuse(true);
   proxy.cut();
