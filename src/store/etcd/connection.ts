@@ -93,7 +93,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
 
   /** A client whose connection stands. */
   async function readyClient({ timeoutMs, signal }: UnaryOptions, deadline: number): Promise<Client> {
-    if (signal?.aborted === true) throw new BlixardError("CANCELLED", "the call was cancelled before it was sent");
+    if (signal?.aborted === true) throw cancelled();
     if (closed) throw new BlixardError("STORE_UNAVAILABLE", "the store is closed");
     if (isReady(current.client)) return current.client;
     const ready = members.map(async (member) => {
@@ -116,6 +116,8 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       const deadline = Date.now() + callOptions.timeoutMs;
       const client = await readyClient(callOptions, deadline);
       const { signal } = callOptions;
+      // It may have been aborted while this waited; the listener below would never hear of it.
+      if (signal?.aborted === true) throw cancelled();
       return await new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
           pathOf(method),
@@ -219,10 +221,14 @@ function waitForReady(client: Client, deadline: number): Promise<void> {
   });
 }
 
+function cancelled(): BlixardError {
+  return new BlixardError("CANCELLED", "the call was cancelled before it was sent");
+}
+
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(new BlixardError("CANCELLED", "the call was cancelled before it was sent"));
+    const abort = (): void => reject(cancelled());
     signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
