@@ -34,7 +34,7 @@ const CHECKS: Record<string, string[]> = {
 
 /** The long ones first: two of them share the cores, and the short ones fill the end. */
 const GROUPS: Record<string, string[]> = {
-  e2e: ["test/e2e/**/*.test.ts"],
+  e2e: ["test/docs/**/*.test.ts", "test/e2e/**/*.test.ts"],
   integration: ["test/integration/**/*.test.ts", "test/simulation/**/*.test.ts"],
   unit: ["{src,scripts,images,bench}/**/*.test.ts", "test/*.test.ts", "test/support/**/*.test.ts"],
 };
