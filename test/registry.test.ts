@@ -23,15 +23,16 @@ describe("the registry, the code and the reference", () => {
     }
   });
 
+  /** The CLI makes its spans without descriptors, to start fast; its own test compares the two. */
+  const madeByTheCli = ["cliCommand", "rpcClient"];
   const kinds = { metrics, spans, events };
   for (const [kind, signals] of Object.entries(kinds)) {
-    test(
-      `every one of the ${kind} is emitted somewhere: what nobody emits is not declared`,
-      { todo: "rooms are still landing" },
-      () => {
-        const unused = Object.keys(signals).filter((name) => !new RegExp(`\\b${name}\\b`).test(sources));
-        assert.deepEqual(unused, []);
-      },
-    );
+    test(`every one of the ${kind} is emitted somewhere: what nobody emits is not declared`, () => {
+      const unused = Object.keys(signals).filter((name) => !new RegExp(`\\b${name}\\b`).test(sources));
+      assert.deepEqual(
+        unused.filter((name) => !madeByTheCli.includes(name)),
+        [],
+      );
+    });
   }
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { cliCommand, rpcClient } from "#gen/telemetry/spans.ts";
 import { parseTraceparent } from "#model/trace-context.ts";
 import { FakeCliIo } from "#test/support/fake-cli-io.ts";
 import { CommandTrace } from "./command-trace.ts";
@@ -46,4 +47,30 @@ test("however many calls a command makes, it hands in at most 256 spans, its own
   const spans = trace.finish(outcome);
   assert.equal(spans.length, 256);
   assert.equal(spans.at(-1)?.name, "blixard vm create");
+});
+
+test("the spans are those that the registry declares: every required attribute, and no other than declared", () => {
+  const trace = new CommandTrace("vm create", new FakeCliIo(), true);
+  trace.setAttribute("blixard.vm.name", "web");
+  trace.setAttribute("blixard.image.name", "demo");
+  trace.setAttribute("blixard.operation.id", "op");
+  trace.startCall("x.Y/Z").end({ status: "UNAVAILABLE", errorMessage: "gone" });
+  const error = { code: "NODE_UNREACHABLE", message: "gone" };
+  const [call, own] = trace.finish({ ...outcome, exitCode: 3, error });
+  for (const [span, declared] of [
+    [call, rpcClient],
+    [own, cliCommand],
+  ] as const) {
+    const given = Object.keys(span?.attributes ?? {});
+    const attributes: Record<string, { requirement: string }> = declared.attributes;
+    assert.deepEqual(
+      given.filter((key) => !(key in attributes)),
+      [],
+    );
+    const required = Object.keys(attributes).filter((key) => attributes[key]?.requirement === "required");
+    assert.deepEqual(
+      required.filter((key) => !given.includes(key)),
+      [],
+    );
+  }
 });

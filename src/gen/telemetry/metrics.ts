@@ -2751,62 +2751,6 @@ export const rpcServerCallDuration = {
   ]
 } as const;
 
-/** Measures the duration of an outgoing Remote Procedure Call (RPC). */
-export const rpcClientCallDuration = {
-  name: "rpc.client.call.duration",
-  prometheusName: "rpc_client_call_duration_seconds",
-  instrument: "histogram",
-  unit: "s",
-  valueType: "double",
-  brief: "Measures the duration of an outgoing Remote Procedure Call (RPC).",
-  attributes: {
-    "rpc.system.name": {
-      type: "string",
-      requirement: "required",
-      values: [
-        "grpc",
-        "connectrpc"
-      ]
-    },
-    "rpc.method": {
-      type: "string",
-      requirement: "required"
-    },
-    "rpc.status_code": {
-      type: "string",
-      requirement: "recommended"
-    },
-    "server.address": {
-      type: "string",
-      requirement: "recommended"
-    },
-    "server.port": {
-      type: "int",
-      requirement: "recommended"
-    },
-    "error.type": {
-      type: "string",
-      requirement: "conditionally_required"
-    }
-  },
-  buckets: [
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.075,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1,
-    2.5,
-    5,
-    7.5,
-    10
-  ]
-} as const;
-
 /** The time the system has been running. */
 export const systemUptime = {
   name: "system.uptime",
