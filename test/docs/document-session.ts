@@ -10,6 +10,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
+import { findCacheDir, toolFolders } from "../../scripts/setup/cache-dir.mjs";
 import { importDemoImage } from "#test/support/demo-image.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { TestNode } from "#test/support/test-node.ts";
@@ -68,9 +69,16 @@ export class DocumentSession implements AsyncDisposable {
 
   /** @throws AssertionError with all output when a command fails */
   async run(script: string): Promise<string> {
+    // What a document tells its reader to install is in the tests' cache.
+    const path = [process.env["PATH"], ...toolFolders(findCacheDir(process.env))].join(":");
     const child = spawn("bash", ["-euo", "pipefail", "-c", await this.#localise(script)], {
       cwd: this.#node.directory,
-      env: { ...process.env, BLIXARD_DATA_DIR: this.#node.dataDirectory, RUN: await this.#node.runDirectory() },
+      env: {
+        ...process.env,
+        PATH: path,
+        BLIXARD_DATA_DIR: this.#node.dataDirectory,
+        RUN: await this.#node.runDirectory(),
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
