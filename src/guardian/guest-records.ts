@@ -6,8 +6,8 @@
  */
 import { mkdir, readFile, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BlixardError } from "#model/errors.ts";
 import { type GuestExit, type GuestReport, parseObject } from "./protocol.ts";
+import { toStorageError } from "./storage-error.ts";
 
 export interface GuestRecord {
   readonly vmId: string;
@@ -86,12 +86,7 @@ export function createGuestRecords(stateDir: string): GuestRecords {
         await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
         await rename(`${path}.new`, path);
       } catch (cause) {
-        const code = (cause as NodeJS.ErrnoException).code;
-        const isFull = code === "ENOSPC" || code === "EDQUOT";
-        throw new BlixardError(isFull ? "DISK_FULL" : "DATA_DIRECTORY_UNUSABLE", `cannot write ${path}`, {
-          cause,
-          hint: isFull ? "free space in the data directory" : "check the data directory's permissions",
-        });
+        throw toStorageError(cause, `cannot write ${path}`);
       }
     },
     async remove(instanceId) {

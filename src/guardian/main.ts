@@ -1,11 +1,13 @@
 /** Entry of the guardian's process: arguments in, one line out when it serves or cannot. */
 import { parseArgs } from "node:util";
-import { BlixardError, toBlixardError } from "#model/errors.ts";
+import { BlixardError } from "#model/errors.ts";
 import { readBootId, readIdentity, readUptimeSeconds } from "#process/identity.ts";
 import { type Guardian, startGuardian } from "./guardian.ts";
 import { encodeLine } from "./protocol.ts";
+import { toStorageError } from "./storage-error.ts";
 
-const now = (): number => performance.timeOrigin + performance.now();
+// It lives long: the host's clock of now, as set since, is what daemons compare with.
+const now = (): number => Date.now();
 
 let guardian: Guardian | undefined;
 
@@ -27,7 +29,7 @@ try {
   await guardian.ended;
   process.exit(0);
 } catch (error) {
-  const { code, message, hint } = toBlixardError(error);
+  const { code, message, hint } = toStorageError(error, "the guardian cannot start");
   process.stdout.write(encodeLine({ error: { code, message, hint } }), () => process.exit(1));
 }
 

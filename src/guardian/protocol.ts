@@ -270,7 +270,8 @@ export function fromReplyError(value: unknown): BlixardError {
   const error = asObject(value, "error");
   const code = String(error["code"]);
   const known = code in errorCodes ? (code as ErrorCode) : "INTERNAL";
-  return new BlixardError(known, String(error["message"]));
+  const hint = error["hint"];
+  return new BlixardError(known, String(error["message"]), typeof hint === "string" ? { hint } : {});
 }
 
 // --- Serial frames: offset (8 bytes), length (4 bytes), both big-endian, then the bytes

@@ -137,8 +137,8 @@ function serveClient(client: Client, options: GuardianServerOptions): void {
         reply(performed);
       }
     } catch (error) {
-      const { code, message } = toBlixardError(error);
-      send(socket, { id: parseRequestId(line), error: { code, message } });
+      const { code, message, hint } = toBlixardError(error);
+      send(socket, { id: parseRequestId(line), error: { code, message, hint } });
     } finally {
       client.requestsInFlight--;
     }

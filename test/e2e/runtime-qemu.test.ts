@@ -180,6 +180,14 @@ describe("the QEMU runtime", () => {
     assert.match(late.detail, /not say that it is ready/);
   });
 
+  it("stops a guest without an agent by its power button", async () => {
+    const { runtime } = await scene.startRuntime();
+    const machine = await runtime.launch(launchRequest(image, { guestAgent: false }), never);
+    await runInGuest(runtime, machine, "until pidof acpid; do usleep 10000; done");
+    assert.deepEqual(await machine.shutdown({ timeoutMs: 60_000, force: false }), { forced: false });
+    assert.equal((await exitOf(machine)).cause, "shutdown");
+  });
+
   it("says that the guardian was lost when it is killed, and launches under the next", async () => {
     const { runtime } = await scene.startRuntime();
     const machine = await runtime.launch(launchRequest(image, { guestAgent: false }), never);

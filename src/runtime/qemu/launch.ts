@@ -154,8 +154,7 @@ async function startMachine(
   const machine = host.adopt(report, note);
   try {
     const attributes = { ...identify(request), ...describe(request, host, command), "process.pid": machine.pid };
-    const options = { attributes, startTimeMs: report.startTimeMs };
-    await tracing.span(qemuSpawn, options, () => connectOrFail(machine, client, signal));
+    await tracing.span(qemuSpawn, { attributes }, () => connectOrFail(machine, client, signal));
     await machine.begin();
     return machine;
   } catch (error) {

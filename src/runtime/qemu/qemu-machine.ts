@@ -150,7 +150,8 @@ export function createQemuMachine(options: QemuMachineOptions): QemuMachine {
   }
 
   async function askToPowerOff(timeoutMs: number): Promise<void> {
-    const agreed = await agent?.powerOff(Math.min(AGENT_ANSWER_MS, timeoutMs)).then(
+    const asked = note.expectsAgent ? agent?.powerOff(Math.min(AGENT_ANSWER_MS, timeoutMs)) : undefined;
+    const agreed = await asked?.then(
       () => true,
       () => false,
     );
@@ -206,7 +207,10 @@ export function createQemuMachine(options: QemuMachineOptions): QemuMachine {
         client.openChannel(instanceId, "qmp"),
         client.openChannel(instanceId, "agent"),
       ]);
+      const isAnew = agent !== undefined;
       agent = createGuestAgent({ stream: agentStream, session, onReady: onGuestReady });
+      // It may have said so while the connection was broken.
+      if (isAnew && !isReady) agent.hello();
       qmp = await connectQmp({ stream: monitorStream, session, onEvent: onQmpEvent });
     },
     begin,

@@ -14,7 +14,7 @@
  *   stop:    lets go; guests run on; a guardian without guests ends
  */
 import { chmod, mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { ensureGuardian, type GuardianProgram } from "#guardian/ensure-guardian.ts";
 import type { GuardianClient } from "#guardian/guardian-client.ts";
 import type { GuestExit, GuestReport } from "#guardian/protocol.ts";
@@ -66,7 +66,10 @@ interface KeptEnd {
 }
 
 export function createQemuRuntime(options: QemuRuntimeOptions): Runtime {
-  const { clock, telemetry, tools, dataDir, runDir, isRoot } = options;
+  const { clock, telemetry, tools, isRoot } = options;
+  // The guardian has another working directory.
+  const dataDir = resolve(options.dataDir);
+  const runDir = resolve(options.runDir);
   const vmsDir = join(dataDir, "vms");
   const machines = new Map<string, QemuMachine>();
   const keptEnds = new Map<string, KeptEnd>();
