@@ -24,7 +24,7 @@ export function quantile(values: readonly number[], q: number): number {
 const RESAMPLES = 2000;
 
 /** A statistic of the values with its 95 % percentile-bootstrap interval; the resampling is seeded, so a run repeats. */
-export function bootstrap(values: readonly number[], statistic: (sample: readonly number[]) => number): Interval {
+export function bootstrap<T>(values: readonly T[], statistic: (sample: readonly T[]) => number): Interval {
   const random = createSeededRandom(0x9e3779b9);
   const estimates: number[] = [];
   for (let round = 0; round < RESAMPLES; round++) {
