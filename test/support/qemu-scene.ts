@@ -31,8 +31,9 @@ export interface QemuScene {
   end(): Promise<void>;
 }
 
-export async function createQemuScene(): Promise<QemuScene> {
-  const root = await mkdtemp(join(tmpdir(), "blixard-qemu-"));
+/** @param existing the root of a scene in another process */
+export async function createQemuScene(existing?: string): Promise<QemuScene> {
+  const root = existing ?? (await mkdtemp(join(tmpdir(), "blixard-qemu-")));
   const telemetry = createMemoryTelemetry();
   const runtimes: Runtime[] = [];
   const guardianState = (): Promise<GuardianState | undefined> => readGuardianState(join(root, "data", "guardian"));
