@@ -17,6 +17,22 @@ import { findCacheDir } from "./setup/cache-dir.mjs";
 
 const LAUNCHER = resolve(import.meta.dirname, "../bin/blixard");
 
+/** What an operator looks at first, a line or two of each family. */
+const shownMetrics = [
+  'blixard_vm_count{blixard_vm_state="running"}',
+  "blixard_vm_operation_duration_seconds_sum",
+  'blixard_vm_phase_duration_seconds_sum{blixard_vm_phase="kernel_boot"}',
+  "blixard_vm_placement_duration_seconds_sum",
+  "blixard_vm_memory_limit_bytes",
+  "blixard_raft_term",
+  'blixard_raft_log_index{blixard_raft_index_type="applied"}',
+  "blixard_raft_wal_fsync_duration_seconds_count",
+  "blixard_grpc_server_call_duration_seconds_count",
+  "blixard_node_memory_allocated_bytes",
+  "blixard_node_kvm_usable",
+  'blixard_peer_count{blixard_peer_state="connected"}',
+] as const;
+
 const stopping = new AbortController();
 const endsAfterTour = process.argv.includes("--once");
 process.once("SIGINT", () => {
@@ -84,22 +100,6 @@ async function tour(node: DemoNode): Promise<void> {
   console.log(`  metrics  ${node.endpoints.metrics}`);
   console.log(`  CLI      bin/blixard vm list --data-dir ${node.dataDirectory}`);
 }
-
-/** What an operator looks at first, a line or two of each family. */
-const shownMetrics = [
-  'blixard_vm_count{blixard_vm_state="running"}',
-  "blixard_vm_operation_duration_seconds_sum",
-  'blixard_vm_phase_duration_seconds_sum{blixard_vm_phase="kernel_boot"}',
-  "blixard_vm_placement_duration_seconds_sum",
-  "blixard_vm_memory_limit_bytes",
-  "blixard_raft_term",
-  'blixard_raft_log_index{blixard_raft_index_type="applied"}',
-  "blixard_raft_wal_fsync_duration_seconds_count",
-  "blixard_grpc_server_call_duration_seconds_count",
-  "blixard_node_memory_allocated_bytes",
-  "blixard_node_kvm_usable",
-  'blixard_peer_count{blixard_peer_state="connected"}',
-] as const;
 
 function pickMetricLines(page: string): string[] {
   const lines = page.split("\n");

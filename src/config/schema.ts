@@ -129,11 +129,6 @@ export const configSchema = {
       10_000,
       "How long calls may go on while the node stops.",
     ),
-    allowed_origins: withDefault(
-      list(text({ pattern: /^https?:\/\/[^/\s]+$/, expectation: 'an origin, such as "http://localhost:8080"' }), 64),
-      [],
-      "Web origins, beside the node's own, whose pages may call the API.",
-    ),
   }),
   observability: section("What the node tells of itself.", {
     enabled: withDefault(boolean, true, "False: nothing is recorded, exposed or exported (logs on stderr remain)."),
