@@ -87,9 +87,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const listeners: Listener[] = [];
   const fronts: HttpFront[] = [];
 
-  function createAccept(view: ListenerView): (socket: Socket) => void {
+  function createAccept(view: ListenerView, host?: string): (socket: Socket) => void {
     const front = createHttpFront({
       limits,
+      ...(host === undefined ? {} : { host }),
       onRequest: (request, response) => dispatcher.dispatch(view, request, response),
       onOverload: () => callTelemetry.rejected("overload"),
     });
@@ -112,7 +113,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return {
     async start() {
       try {
-        listeners.push(await listenOnSocket(socketPath, createAccept(createSocketView())));
+        listeners.push(await listenOnSocket(socketPath, createAccept(createSocketView(), "localhost")));
         return { unix: socketPath, tcp: options.tcp === undefined ? undefined : await listenTcp(options.tcp) };
       } catch (error) {
         await stopListening();

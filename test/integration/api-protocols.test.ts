@@ -59,6 +59,19 @@ test("JSON over HTTP/1.1 and HTTP/2 on both listeners gives the same answer", as
   }
 });
 
+test("the unix socket serves whatever host a client names, as gRPC's C core names the socket's path", async (context) => {
+  const fixture = await startApi(context);
+  await addVm(fixture, "web-1");
+  const authority = encodeURIComponent(fixture.addresses.unix.slice(1));
+  const call = { method: "blixard.v1.VmService/GetVm", body: '{"vm":"web-1"}' };
+  assert.match(authority, /%2F/);
+  const answers = [
+    await callHttp2(fixture.addresses.unix, { ...call, headers: { ":authority": authority } }),
+    await callPlain(fixture.addresses.unix, { ...call, headers: { host: authority } }),
+  ];
+  for (const answer of answers) assert.equal((answer.json?.["vm"] as { name: string } | undefined)?.name, "web-1");
+});
+
 test("plain curl on the unix socket gets JSON, and a stream of JSON", async (context) => {
   const fixture = await startApi(context);
   await addVm(fixture, "web-1");
@@ -198,7 +211,7 @@ test("health answers without a token, is watched, and says NOT_SERVING while the
   using client = createGrpcClient(fixture.addresses.tcp);
   assert.equal((await client.unary(Health.method.check, {})).status, Serving.SERVING);
   assert.equal((await client.unary(Health.method.check, { service: "blixard.v1.VmService" })).status, Serving.SERVING);
-  await assert.rejects(client.unary(Health.method.check, { service: "nobody" }));
+  await assert.rejects(client.unary(Health.method.check, { service: "nobody" }), { code: status.NOT_FOUND });
   const statuses: Serving[] = [];
   const watch = client.serverStream(Health.method.watch, {});
   const ended = Promise.withResolvers<{ code: number }>();

@@ -27,7 +27,7 @@ export function createHealthHandler(services: readonly string[]): HealthHandler 
     service: {
       check({ service }) {
         if (known.has(service)) return { status: current() };
-        throw new BlixardError("INVALID_ARGUMENT", "the node has no service of this name", {
+        throw new BlixardError("SERVICE_NOT_FOUND", "the node has no service of this name", {
           field: "service",
           hint: "Leave the name empty to ask for the node as a whole.",
         });

@@ -32,6 +32,11 @@ export interface HttpFrontLimits {
 
 export interface HttpFrontOptions {
   readonly limits: HttpFrontLimits;
+  /**
+   * Stands for whatever host the requests name. On a unix socket that name means nothing and
+   * may be none at all: gRPC's C core sends the socket's path, percent-encoded.
+   */
+  readonly host?: string;
   /** Must not throw. */
   readonly onRequest: (request: HttpRequest, response: HttpResponse) => void;
   /** A connection was refused because there are too many. */
@@ -60,7 +65,7 @@ const MAXIMUM_INVALID_FRAMES = 50;
 const MAXIMUM_REJECTED_STREAMS = 50;
 const MAXIMUM_HEADERS = 100;
 
-export function createHttpFront({ limits, onRequest, onOverload }: HttpFrontOptions): HttpFront {
+export function createHttpFront({ limits, host, onRequest, onOverload }: HttpFrontOptions): HttpFront {
   const connections = new Map<Socket, Connection>();
   const bySession = new WeakMap<Http2Session, Connection>();
   const emptied: (() => void)[] = [];
@@ -88,6 +93,7 @@ export function createHttpFront({ limits, onRequest, onOverload }: HttpFrontOpti
 
   function arm(connection: Connection, timeoutMs: number): void {
     clearTimeout(connection.timer);
+    if (connection.socket.destroyed) return;
     connection.timer = setTimeout(() => connection.socket.destroy(), timeoutMs);
     connection.timer.unref();
   }
@@ -126,6 +132,7 @@ export function createHttpFront({ limits, onRequest, onOverload }: HttpFrontOpti
       callStarted(connection);
       request.stream.once("close", () => callEnded(connection));
     }
+    if (host !== undefined) request.headers[":authority"] = host;
     onRequest(request, response);
   });
   http1.on("request", (request, response) => {
@@ -135,6 +142,7 @@ export function createHttpFront({ limits, onRequest, onOverload }: HttpFrontOpti
       response.once("close", () => callEnded(connection));
     }
     if (draining) response.setHeader("Connection", "close");
+    if (host !== undefined) request.headers.host = host;
     onRequest(request, response);
   });
 
