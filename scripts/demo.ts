@@ -17,7 +17,7 @@ import { findCacheDir } from "./setup/cache-dir.mjs";
 
 const LAUNCHER = resolve(import.meta.dirname, "../bin/blixard");
 
-/** What an operator looks at first, a line or two of each family. */
+/** What an operator looks at first, a line or two of each family; those further down stand in for what is not measured yet. */
 const shownMetrics = [
   'blixard_vm_count{blixard_vm_state="running"}',
   "blixard_vm_operation_duration_seconds_sum",
@@ -31,7 +31,12 @@ const shownMetrics = [
   "blixard_node_memory_allocated_bytes",
   "blixard_node_kvm_usable",
   'blixard_peer_count{blixard_peer_state="connected"}',
+  "blixard_node_heartbeat_age_seconds",
+  "blixard_image_count",
+  "blixard_scheduler_queue_size",
+  "blixard_store_lease_renewals_total",
 ] as const;
+const METRIC_LINES = 12;
 
 const stopping = new AbortController();
 const endsAfterTour = process.argv.includes("--once");
@@ -103,7 +108,8 @@ async function tour(node: DemoNode): Promise<void> {
 
 function pickMetricLines(page: string): string[] {
   const lines = page.split("\n");
-  return shownMetrics.flatMap((start) => lines.find((line) => line.startsWith(start)) ?? []);
+  const shown = shownMetrics.flatMap((start) => lines.find((line) => line.startsWith(start)) ?? []);
+  return shown.slice(0, METRIC_LINES);
 }
 
 async function untilCtrlC(node: DemoNode): Promise<void> {

@@ -1,5 +1,6 @@
 /** The demo image for tests: built once a machine run, imported by the real CLI. */
-import { mkdir } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildDemoImage } from "../../images/demo/build.ts";
@@ -16,8 +17,8 @@ export function demoImage(): Promise<DemoImage> {
 }
 
 async function build(): Promise<DemoImage> {
-  const outDir = join(tmpdir(), `blixard-demo-image-${process.pid}`);
-  await mkdir(outDir, { recursive: true });
+  const outDir = await mkdtemp(join(tmpdir(), "blixard-demo-image-"));
+  process.once("exit", () => rmSync(outDir, { recursive: true, force: true }));
   return buildDemoImage({ cacheDir: findCacheDir(process.env), outDir });
 }
 
