@@ -13,7 +13,7 @@ import { createSeededRandom, type SeededRandom } from "#test/support/seeded-rand
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-const KILLS = Number(process.env["BLIXARD_TEST_KILLS"] ?? 12);
+const KILLS = Number(process.env["BLIXARD_TEST_KILLS"] ?? 8);
 const SEED = Number(process.env["BLIXARD_TEST_SEED"] ?? Date.now() % 1_000_000);
 /** Longest time from the request to the kill: a create is over by then, boot included. */
 const MAXIMUM_DELAY_MS = 3_500;
