@@ -24,9 +24,12 @@ export interface TestEtcd extends AsyncDisposable {
   store(options?: Partial<EtcdKeyValueStoreOptions>): KeyValueStore;
 }
 
-/** The etcd that set-up provides. */
+/** The etcd that set-up provides; `BLIXARD_TEST_ETCD` names another, to run the suites against other versions. */
 export function findTestEtcd(): string {
-  return findTool("etcd", { path: process.env["PATH"] ?? "", cacheDir: findCacheDir(process.env) });
+  return findTool(process.env["BLIXARD_TEST_ETCD"] ?? "etcd", {
+    path: process.env["PATH"] ?? "",
+    cacheDir: findCacheDir(process.env),
+  });
 }
 
 /** A stopped member, with its directories. */

@@ -19,6 +19,7 @@ test("what etcd says when it ends becomes an error that says what to do", () => 
     TOOL_TOO_OLD: [
       '{"level":"fatal","msg":"invalid downgrade; server version is lower than determined cluster version"}',
       '{"level":"fatal","msg":"cluster cannot be downgraded (current version: 3.4.23 is lower than determined cluster version: 3.5)."}',
+      String.raw`{"level":"fatal","msg":"discovery failed","error":"version \"3.7.0\" is not supported"}`,
     ],
     DATA_DIRECTORY_UNUSABLE: [
       '{"level":"fatal","msg":"discovery failed","error":"open /data/member/snap/db: permission denied"}',

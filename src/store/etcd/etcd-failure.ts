@@ -23,7 +23,7 @@ const symptoms: readonly Symptom[] = [
     hint: "Free some space on that disk; at least 256 MiB are needed.",
   },
   {
-    text: /cannot be downgraded|lower than determined cluster version|invalid downgrade|downgrade to .* not allowed|unsupported storage version|storage version .* is not supported/i,
+    text: /cannot be downgraded|lower than determined cluster version|invalid downgrade|downgrade to .* not allowed|version \W*[\d.]+\W* is not supported/i,
     code: "TOOL_TOO_OLD",
     message: "this etcd is older than the one that wrote the data directory",
     hint: "Use an etcd of the newer version.",
