@@ -228,6 +228,16 @@ test("a message that is too large is REQUEST_TOO_LARGE, also when it is only so 
   assert.equal(rejected(fixture, "invalid"), 4);
 });
 
+test("an answer that is due before the request is complete is given then, and ends the sending", async (context) => {
+  const fixture = await startApi(context);
+  const body = Buffer.alloc(4_000_000);
+  const answer = await callHttp2(fixture.addresses.unix, { method: "no.such/Method", body });
+  assert.equal(answer.status, 501);
+  const headers = { "content-type": "application/grpc" };
+  const refused = await callHttp2(fixture.addresses.tcp, { ...listVms, body, headers });
+  assert.equal((refused.headers as Record<string, string>)["grpc-status"], String(status.UNAUTHENTICATED));
+});
+
 test("headers that are too large end the request, not the node", async (context) => {
   const fixture = await startApi(context);
   const headers = { "x-large": "x".repeat(20_000) };

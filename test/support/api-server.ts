@@ -205,15 +205,20 @@ export async function callHttp2(address: string, call: PlainCall): Promise<Plain
   try {
     return await new Promise((resolve, reject) => {
       session.on("error", reject);
-      const stream = session.request({
-        ":method": call.httpMethod ?? "POST",
-        ":path": `/${call.method}`,
-        "content-type": "application/json",
-        ...call.headers,
-      });
+      const stream = session.request(
+        {
+          ":method": call.httpMethod ?? "POST",
+          ":path": `/${call.method}`,
+          "content-type": "application/json",
+          ...call.headers,
+        },
+        { endStream: false },
+      );
       const chunks: Buffer[] = [];
       let headers: IncomingHttpHeaders = {};
-      stream.on("response", (received) => (headers = received as IncomingHttpHeaders));
+      stream.on("response", (received) => (headers = { ...received } as IncomingHttpHeaders));
+      // A gRPC status comes here.
+      stream.on("trailers", (received) => Object.assign(headers, received));
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("error", reject);
       stream.on("close", () => {

@@ -152,20 +152,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const framing: BodyFraming = isPlain(call, request) ? "plain" : "enveloped";
       const requestSizer = createMessageSizer(framing, (bytes) => measurement.requestSize(bytes));
       const responseSizer = createMessageSizer(framing, (bytes) => measurement.responseSize(bytes));
-      const universal = universalRequestFromNodeRequest(
-        request,
-        response,
-        undefined,
-        createContextValues().set(callKey, call),
-      );
-      const signal = AbortSignal.any([universal.signal, call.abort.signal]);
+      const values = createContextValues().set(callKey, call);
+      const universal = parseRequest(() => universalRequestFromNodeRequest(request, response, undefined, values));
       const body = readBody(request, {
         signal: call.abort.signal,
         idleTimeoutMs: call.method?.methodKind === "bidi_streaming" ? undefined : limits.requestIdleTimeoutMs,
         onBytes: (bytes) => requestSizer.add(bytes),
         onEnd: () => requestSizer.end(),
       });
-      const result = describeRefusal(call, await handler({ ...universal, signal, body }));
+      const result =
+        universal === undefined
+          ? badRequest(call)
+          : describeRefusal(
+              call,
+              await handler({ ...universal, signal: AbortSignal.any([universal.signal, call.abort.signal]), body }),
+            );
       await writeResponse(result, response, {
         stallTimeoutMs: limits.responseStallTimeoutMs,
         onBytes: (bytes) => responseSizer.add(bytes),
@@ -242,17 +243,29 @@ function armDeadline(call: Call, limits: CallLimits): NodeJS.Timeout | undefined
   }, timeoutMs);
 }
 
+/** A path or a host of which no URL can be made is no request. */
+function parseRequest<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
+
+const httpRefusals: Readonly<Record<number, string>> = {
+  400: "the path and the host make no URL",
+  405: "only POST calls a method",
+  415: "the content type is none that this method takes: application/json, application/proto, application/connect+json, application/grpc or application/grpc-web",
+  505: "a bidirectional stream needs HTTP/2",
+};
+
+const badRequest = (call: Call): UniversalServerResponse => describeRefusal(call, { status: 400 });
+
 /** Connect answers a wrong HTTP method, content type or version with an empty body: say what is wrong. */
 function describeRefusal(call: Call, response: UniversalServerResponse): UniversalServerResponse {
   if (response.body !== undefined || response.status === 200) return response;
-  const reasons: Readonly<Record<number, string>> = {
-    405: "only POST calls a method",
-    415: "the content type is none that this method takes: application/json, application/proto, application/connect+json, application/grpc or application/grpc-web",
-    505: "a bidirectional stream needs HTTP/2",
-  };
-  const message = reasons[response.status] ?? "the request is no call";
-  const failure = toConnectError(new BlixardError("INVALID_ARGUMENT", message, { hint: "See docs/reference/api.md." }));
-  call.failure = failure;
+  const message = httpRefusals[response.status] ?? "the request is no call";
+  call.failure = toConnectError(new BlixardError("INVALID_ARGUMENT", message));
   const header = new Headers(response.header);
   header.set("content-type", "application/json");
   const body = Buffer.from(JSON.stringify({ code: "invalid_argument", message }));

@@ -111,13 +111,18 @@ const codeOfConnectCode: ReadonlyMap<Code, ErrorCode> = new Map([
   [Code.DeadlineExceeded, "DEADLINE_EXCEEDED"],
 ]);
 
+/** Connect calls a message that it cannot decode an internal error, and an absent one unimplemented. */
+const protocolCodes: readonly (readonly [RegExp, ErrorCode])[] = [
+  [/^(parse binary|protocol error|decompression failed|received compressed envelope)/, "INVALID_ARGUMENT"],
+  [/^http\/2 stream closed/, "CANCELLED"],
+];
+
 function describeProtocolError(error: ConnectError): BlixardError {
   const message = shorten(error.rawMessage);
-  // Connect calls a message that it cannot decode an internal error, and an absent one unimplemented.
-  const isUndecodable = /^(parse binary|protocol error|decompression failed|unsupported content)/.test(
-    error.rawMessage,
-  );
-  const code = isUndecodable ? "INVALID_ARGUMENT" : (codeOfConnectCode.get(error.code) ?? "INTERNAL");
+  const code =
+    protocolCodes.find(([pattern]) => pattern.test(error.rawMessage))?.[1] ??
+    codeOfConnectCode.get(error.code) ??
+    "INTERNAL";
   const hints: Partial<Record<ErrorCode, string>> = {
     INVALID_ARGUMENT: "Compare the request with the service's definition (proto/blixard/v1).",
     REQUEST_TOO_LARGE: "Send a smaller message.",

@@ -1,5 +1,6 @@
 /** Sends a response with back-pressure; a reader that takes nothing for too long loses the call. */
 import { ServerResponse } from "node:http";
+import { constants } from "node:http2";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { BlixardError } from "#model/errors.ts";
 import type { HttpResponse } from "../transport/http-front.ts";
@@ -38,6 +39,7 @@ export async function writeResponse(
     // Its events are over: nobody would tell that the end was sent.
     if (isGone(target)) throw gone();
     if (response.trailer !== undefined) target.addTrailers(toNodeHeaders(response.trailer));
+    refuseRest(target);
     target.end();
     await settled(target, "finish", stallTimeoutMs);
   } catch (error) {
@@ -64,6 +66,14 @@ function settled(target: HttpResponse, event: "drain" | "finish", timeoutMs: num
     target.once(event, succeed);
     target.once("close", fail);
   });
+}
+
+/** An answer may be due before the request is complete: an HTTP/2 caller is told to stop sending, else it waits to. */
+function refuseRest(target: HttpResponse): void {
+  if (target instanceof ServerResponse || target.req.complete) return;
+  const { stream } = target;
+  // Not before the trailers are out, which are the answer's most important part.
+  stream.once("wantTrailers", () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
 }
 
 export function destroy(target: HttpResponse): void {
