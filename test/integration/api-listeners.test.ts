@@ -41,7 +41,8 @@ const fails =
   };
 
 function detailOf(answer: { json: Record<string, unknown> | undefined }): { code: string; hint: string } {
-  const [detail] = answer.json?.["details"] as { debug: { code: string; hint: string } }[];
+  const details = answer.json?.["details"] as { debug: { code: string; hint: string } }[] | undefined;
+  const detail = details?.[0];
   assert.ok(detail);
   return detail.debug;
 }

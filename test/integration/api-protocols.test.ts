@@ -54,7 +54,8 @@ test("JSON over HTTP/1.1 and HTTP/2 on both listeners gives the same answer", as
     for (const send of [callPlain, callHttp2]) {
       const answer = await send(address, call);
       assert.equal(answer.status, 200);
-      assert.equal((answer.json?.["vm"] as { name: string }).name, "web-1");
+      const vm = answer.json?.["vm"] as { name: string } | undefined;
+      assert.equal(vm?.name, "web-1");
     }
   }
 });

@@ -89,15 +89,14 @@ test("without a trace, or with a broken one, every call begins its own", async (
 
 test("a stream's every message is made in the context of the call's span", async (context) => {
   const seen: (string | undefined)[] = [];
-  let fixture: ApiFixture | undefined;
   const readLog = async function* () {
     for (let chunk = 0; chunk < 3; chunk++) {
       await new Promise(setImmediate);
-      seen.push(fixture?.telemetry.tracing.active()?.spanId);
+      seen.push(fixture.telemetry.tracing.active()?.spanId);
       yield { data: Buffer.from(`${chunk}`), skippedBytes: 0 };
     }
   };
-  fixture = await startApi(context, { machines: { ...noMachines, readLog } });
+  const fixture: ApiFixture = await startApi(context, { machines: { ...noMachines, readLog } });
   await fixture.manifests.create(anImage());
   const { revision } = await fixture.vms.create(aCreateVm({ name: "web-1" }));
   await fixture.cache.waitForRevision(revision);
@@ -187,8 +186,9 @@ test("an error that nobody expected is logged with its stack, in the call's span
   assert.doesNotMatch(answer.body.toString(), /secret|\.ts/);
   const span = await spanOf(fixture, "blixard.v1.ImageService/DeleteImage");
   const log = fixture.telemetry.logs.find((record) => record.level === "error");
-  assert.match(String((log?.error as Error).stack), /secret[^]*\.ts/);
-  assert.equal(log?.context?.spanId, span.spanId);
+  assert.ok(log?.error instanceof Error);
+  assert.match(String(log.error.stack), /secret[^]*\.ts/);
+  assert.equal(log.context?.spanId, span.spanId);
 });
 
 test("calls and streams under way and the sizes of messages are counted", async (context) => {
