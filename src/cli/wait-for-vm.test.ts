@@ -75,3 +75,17 @@ test("when somebody else wants another state meanwhile, waiting ends", () => {
   );
   assert.ok(verdict.kind === "failed" && verdict.error.code === "VM_STATE_CONFLICT");
 });
+
+test("a hypervisor that cannot be started ends the wait at its first try, although the node tries again", () => {
+  const unstartable = (exitTimeMs: number): Vm =>
+    vm({
+      state: VmState.FAILED,
+      observedGeneration: 2n,
+      message: "port 9090 of 127.0.0.1 is taken",
+      lastExit: { cause: "start_failed", time: timestampFromMs(exitTimeMs) },
+      nextRestartTime: timestampFromMs(9_000),
+    });
+  const verdict = judgeVm("running", unstartable(2_000), asked);
+  assert.ok(verdict.kind === "failed" && verdict.error.message.includes("port 9090"));
+  assert.equal(judgeVm("running", unstartable(500), asked).kind, "waiting", "an earlier failure does not count");
+});

@@ -117,6 +117,11 @@ export function judgeVm(goal: WaitGoal, vm: Vm, asked: Vm): Verdict {
   }
   const exitTimeMs = timestampMs(status.lastExit?.time);
   const askedTimeMs = timestampMs(asked.operations[0]?.time ?? asked.createTime) ?? 0;
+  // The node goes on trying, but what keeps a hypervisor from starting rarely goes away by itself.
+  const neverRan = status.lastExit?.cause === "start_failed" && exitTimeMs !== undefined && exitTimeMs >= askedTimeMs;
+  if (GOAL_STATES[goal] === VmState.RUNNING && neverRan && status.nextRestartTime !== undefined) {
+    return failed(`${vm.name} cannot be started${detail === "" ? "" : `: ${detail}`}`, "VM_FAILED", vm.name);
+  }
   if (
     GOAL_STATES[goal] === VmState.RUNNING &&
     state === VmState.STOPPED &&

@@ -159,5 +159,5 @@ export function causeChain(error: unknown): string[] {
 
 function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message === "" ? error.name : error.message;
-  return typeof error === "string" ? error : JSON.stringify(error) ?? String(error);
+  return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
 }

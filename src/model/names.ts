@@ -5,7 +5,7 @@
  */
 import { BlixardError } from "./errors.ts";
 
-const VM_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+const VM_NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const IMAGE_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const VM_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const OPERATION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
@@ -14,13 +14,13 @@ const LABEL_KEY = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
 const MAXIMUM_LABELS = 64;
 const MAXIMUM_LABEL_VALUE_LENGTH = 253;
 
-/** Lower-case letters, digits and `-`, 1 to 63, starting with a letter, and not in the form of a VM's id. */
+/** Lower-case letters, digits and `-`, 1 to 63, starting with a letter, not ending with `-`, and not in the form of a VM's id. */
 export function parseVmName(value: unknown, field = "name"): string {
   if (typeof value !== "string" || !VM_NAME.test(value)) {
     throw invalid(
       field,
       `${describe(value)} is not a VM name`,
-      "Use 1 to 63 lower-case letters, digits and '-', starting with a letter.",
+      "Use 1 to 63 lower-case letters, digits and '-', starting with a letter and not ending with '-'.",
     );
   }
   if (VM_ID.test(value)) {

@@ -63,7 +63,8 @@ describe("a guest's network", () => {
     return { runtime, machine };
   }
 
-  const get = (address: string): string => `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc -w 3 ${address} ${serverPort}`;
+  const get = (address: string): string =>
+    `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc -w 3 ${address} ${serverPort}`;
 
   it("publishes ports without any way out, not even to the host's loopback", async () => {
     const { runtime, machine } = await launchWith(false);

@@ -69,6 +69,6 @@ describe("a VM's network", () => {
   it("has no bridge without root", async () => {
     const spec = { kind: "bridge", bridge: "br0", macAddress: undefined } as const;
     const refused = ensureNetwork({ vmId: "vm-1", spec, tools, isRoot: false, user: undefined });
-    await assert.rejects(refused, { code: "HYPERVISOR_FAILED", message: /root/ });
+    await assert.rejects(refused, { code: "HYPERVISOR_FAILED", message: /only root/ });
   });
 });

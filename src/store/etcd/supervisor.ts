@@ -136,12 +136,13 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     checkNotDowngraded(member, version, options.dataDir);
     await checkLogPresent(paths, member);
     await endPredecessor();
-    const electionTimers = planElectionTimers(await measureDisk());
+    await warnOfSlowDisk();
     plannedArguments = planEtcdArguments({
       version,
       memberName: member.name,
       dataDir: paths.data,
-      electionTimers,
+      // A member that is alone elects itself: longer timers would only make it wait for that after every start.
+      electionTimers: "fast",
       quotaBytes: options.quotaBytes ?? DEFAULT_QUOTA_BYTES,
       compactionRetentionMs: options.compactionRetentionMs ?? DEFAULT_RETENTION_MS,
       ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
@@ -163,17 +164,16 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     }
   }
 
-  async function measureDisk(): Promise<readonly number[]> {
+  async function warnOfSlowDisk(): Promise<void> {
     const measure = options.measureDisk ?? ((directory: string) => measureFdatasync({ directory, clock }));
     try {
       const durations = await measure(paths.root);
       if (planElectionTimers(durations) === "slow") {
         logger.warn(
           `the disk of ${paths.root} takes ${percentile99(durations).toFixed(1)} ms to make a write durable: ` +
-            "elections are given five times as long, and every change of a VM waits for this disk",
+            "every change of a VM waits for this disk",
         );
       }
-      return durations;
     } catch (cause) {
       throw toDirectoryError(paths.root, cause);
     }

@@ -55,7 +55,24 @@ export async function runVmOperation<D extends DescMessage>(
     const end = await waitForVm(context, { goal, vm, timeoutMs: operation.timeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS });
     if (end !== undefined) response.vm = end;
   }
-  const gone =
-    goal === "deleted" ? (operation.wait ? `${vm.name} is deleted` : `${vm.name} is being deleted`) : undefined;
-  await context.printer.message(schema, response, () => [printable(gone ?? vmSentence(response.vm ?? vm))]);
+  const now = response.vm ?? vm;
+  await context.printer.message(schema, response, () => [
+    printable((operation.wait ? doneSentence(goal, now) : askedSentence(goal, now)) ?? vmSentence(now)),
+  ]);
+}
+
+function doneSentence(goal: WaitGoal, { name }: Vm): string | undefined {
+  return goal === "deleted" ? `${name} is deleted` : undefined;
+}
+
+/** What was asked for is not done yet: the state that the VM is still in would read like a refusal. */
+function askedSentence(goal: WaitGoal, { name }: Vm): string | undefined {
+  const doing = {
+    running: undefined,
+    restarted: "restarted",
+    stopped: "stopped",
+    paused: "paused",
+    deleted: "deleted",
+  }[goal];
+  return doing === undefined ? undefined : `${name} is being ${doing}`;
 }

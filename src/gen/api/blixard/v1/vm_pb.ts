@@ -607,7 +607,7 @@ export const VmExitSchema: GenMessage<VmExit> = /*@__PURE__*/
  */
 export type CreateVmRequest = Message<"blixard.v1.CreateVmRequest"> & {
   /**
-   * Lower-case letters, digits and '-', 1 to 63, starting with a letter.
+   * Lower-case letters, digits and '-', 1 to 63, starting with a letter and not ending with '-'.
    *
    * @generated from field: string name = 1;
    */
