@@ -50,8 +50,8 @@ export function findTool(name: string, options: FindToolOptions): string {
   throw new BlixardError("TOOL_MISSING", `${name} is missing or cannot be executed`, {
     hint:
       packageName === undefined
-        ? "run `npm run setup`, or set its path in the configuration"
-        : `install the Debian package ${packageName}, or run \`npm run setup\``,
+        ? "run `npm run setup` as the node's user, or set its path in the configuration"
+        : `install the Debian package ${packageName}, or run \`npm run setup\` as the node's user (looked for on PATH and in ${options.cacheDir})`,
   });
 }
 
