@@ -1,4 +1,4 @@
-/** How long this disk takes to make a small write durable: it decides the election timers. */
+/** How long this disk takes to make a small write durable: it decides the election timers of a cluster. */
 import { open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "#model/clock.ts";
@@ -41,6 +41,12 @@ export function percentile99(ascending: readonly number[]): number {
   return ascending[Math.min(ascending.length - 1, Math.ceil(ascending.length * 0.99) - 1)] ?? 0;
 }
 
-export function planElectionTimers(fdatasyncMs: readonly number[]): ElectionTimers {
-  return percentile99(fdatasyncMs) >= SLOW_FDATASYNC_MS ? "slow" : "fast";
+export function isSlowDisk(fdatasyncMs: readonly number[]): boolean {
+  return percentile99(fdatasyncMs) >= SLOW_FDATASYNC_MS;
+}
+
+/** A member alone in its cluster needs no patience, whatever its disk: see `ElectionTimers`. */
+export function planElectionTimers(fdatasyncMs: readonly number[], memberCount: number): ElectionTimers {
+  if (memberCount === 1) return "alone";
+  return isSlowDisk(fdatasyncMs) ? "slow" : "fast";
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { planElectionTimers } from "./disk-probe.ts";
 import { type EtcdArgumentsOptions, planEtcdArguments, planEtcdEnvironment } from "./etcd-arguments.ts";
 import { formatEtcdVersion, isOlderMinor, parseEtcdVersion } from "./etcd-version.ts";
 
@@ -47,6 +48,22 @@ test("a slow disk gets five times as long for an election", () => {
   const slow = argumentsFor("3.5.30", { electionTimers: "slow" });
   assert.ok(slow.includes("--election-timeout=5000"));
   assert.ok(slow.includes("--heartbeat-interval=500"));
+});
+
+test("a member that is alone leads again soon after a start, whatever its disk", () => {
+  const [fastDisk, slowDisk] = [
+    [0.2, 0.3],
+    [1, 35],
+  ];
+  assert.deepEqual(
+    [1, 3].map((members) => planElectionTimers(fastDisk ?? [], members)),
+    ["alone", "fast"],
+  );
+  assert.deepEqual(
+    [1, 3].map((members) => planElectionTimers(slowDisk ?? [], members)),
+    ["alone", "slow"],
+  );
+  assert.ok(argumentsFor("3.5.30", { electionTimers: "alone" }).includes("--election-timeout=200"));
 });
 
 test("3.4 on arm64 is told that it may run", () => {

@@ -19,7 +19,7 @@ import { type ChildHandle, spawnProcess } from "#process/spawn.ts";
 import type { Logger } from "#telemetry/port.ts";
 import { backoffMs, pause } from "../clock.ts";
 import { createEtcdConnection } from "./connection.ts";
-import { measureFdatasync, percentile99, planElectionTimers } from "./disk-probe.ts";
+import { isSlowDisk, measureFdatasync, percentile99, planElectionTimers } from "./disk-probe.ts";
 import { type EtcdEndpoint, unixEndpoint } from "./endpoint.ts";
 import {
   CLIENT_SOCKET_NAME,
@@ -64,6 +64,8 @@ export interface EtcdSupervisorOptions {
   readonly quotaBytes?: number;
   /** History that watchers may fall behind. Default 10 minutes. */
   readonly compactionRetentionMs?: number;
+  /** Voters of its cluster: with the disk, they decide the election timers. Default 1. */
+  readonly memberCount?: number;
   /** From the start of the process to the first answer. Default 60 s. */
   readonly startTimeoutMs?: number;
   readonly tracing?: EtcdArgumentsOptions["tracing"];
@@ -136,13 +138,12 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     checkNotDowngraded(member, version, options.dataDir);
     await checkLogPresent(paths, member);
     await endPredecessor();
-    await warnOfSlowDisk();
+    const electionTimers = planElectionTimers(await measureDisk(), options.memberCount ?? 1);
     plannedArguments = planEtcdArguments({
       version,
       memberName: member.name,
       dataDir: paths.data,
-      // A member that is alone elects itself: longer timers would only make it wait for that after every start.
-      electionTimers: "fast",
+      electionTimers,
       quotaBytes: options.quotaBytes ?? DEFAULT_QUOTA_BYTES,
       compactionRetentionMs: options.compactionRetentionMs ?? DEFAULT_RETENTION_MS,
       ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
@@ -164,16 +165,17 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
     }
   }
 
-  async function warnOfSlowDisk(): Promise<void> {
+  async function measureDisk(): Promise<readonly number[]> {
     const measure = options.measureDisk ?? ((directory: string) => measureFdatasync({ directory, clock }));
     try {
       const durations = await measure(paths.root);
-      if (planElectionTimers(durations) === "slow") {
+      if (isSlowDisk(durations)) {
         logger.warn(
           `the disk of ${paths.root} takes ${percentile99(durations).toFixed(1)} ms to make a write durable: ` +
             "every change of a VM waits for this disk",
         );
       }
+      return durations;
     } catch (cause) {
       throw toDirectoryError(paths.root, cause);
     }
