@@ -233,7 +233,10 @@ export function createEtcdSupervisor(options: EtcdSupervisorOptions): EtcdSuperv
           if (!exited) return;
         } catch (error) {
           if (clock.monotonicMs() - startedAtMs > timeoutMs) {
-            throw withContext(error, `the consensus member does not serve within ${timeoutMs} ms`);
+            throw new BlixardError("STORE_UNAVAILABLE", `the consensus member does not serve within ${timeoutMs} ms`, {
+              cause: error,
+              hint: `See its log, ${paths.log}; if it never serves, its data is damaged: restore it from a backup.`,
+            });
           }
           await pause(clock, POLL_MS, signal);
         }
