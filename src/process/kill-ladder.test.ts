@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import { isAlive } from "./identity.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { isAlive, readProcessStat } from "./identity.ts";
 import { endProcess, signalProcess } from "./kill-ladder.ts";
 import { type ChildHandle, spawnProcess } from "./spawn.ts";
 
@@ -38,6 +39,8 @@ describe("endProcess", () => {
   it("ends a stopped process", async () => {
     const child = await startShell(":");
     child.kill("SIGSTOP");
+    // A SIGTERM that comes before it has stopped would still end it.
+    await waitFor("the process to stop", () => readProcessStat(child.identity.pid)?.state === "T");
     assert.equal(await endProcess(child.identity, { graceMs: 50 }), "forced");
     await child.exited;
   });
