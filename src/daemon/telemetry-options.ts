@@ -46,20 +46,20 @@ export async function telemetryOptionsOf(
     tracing: {
       enabled,
       samplingRatio: tracing.samplingRatio,
-      ...(tracesOtlp === undefined ? {} : { otlp: tracesOtlp }),
+      destinations: tracesOtlp === undefined ? [] : [tracesOtlp],
     },
     metrics: {
       enabled: enabled && metrics.enabled,
       runtimeMetrics: metrics.runtimeMetrics,
       exportIntervalMs: metrics.exportIntervalMs,
       cardinalityLimit: metrics.cardinalityLimit,
-      ...(metricsOtlp === undefined ? {} : { otlp: metricsOtlp }),
+      destinations: metricsOtlp === undefined ? [] : [metricsOtlp],
     },
     logging: {
       level: logging.level,
       format: logging.format,
       colour: terminal.colour,
-      ...(logsOtlp === undefined ? {} : { otlp: logsOtlp }),
+      destinations: logsOtlp === undefined ? [] : [logsOtlp],
     },
   };
 }

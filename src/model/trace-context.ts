@@ -13,6 +13,11 @@ export interface TraceContext {
   readonly sampled: boolean;
   /** The raw tracestate header, at most 512 characters. */
   readonly traceState?: string;
+  /**
+   * What travels beside it: a W3C `baggage` header of members that passed the
+   * allow-list, at most 64 members and 8,192 bytes. Absent: none.
+   */
+  readonly baggage?: string;
 }
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;

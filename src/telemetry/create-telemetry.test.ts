@@ -27,9 +27,9 @@ function start(t: TestContext, overrides: Overrides = {}): { telemetry: Telemetr
       clusterId: "cluster-1",
       nodeId: "node-1",
     },
-    tracing: { enabled: true, samplingRatio: 1, ...overrides.tracing },
-    metrics: { enabled: true, runtimeMetrics: false, ...overrides.metrics },
-    logging: { level: "info", format: "json", colour: false, ...overrides.logging },
+    tracing: { enabled: true, samplingRatio: 1, destinations: [], ...overrides.tracing },
+    metrics: { enabled: true, runtimeMetrics: false, destinations: [], ...overrides.metrics },
+    logging: { level: "info", format: "json", colour: false, destinations: [], ...overrides.logging },
     writeLog: (line) => lines.push(line),
   });
   t.after(() => telemetry.shutdown(1_000));
@@ -51,7 +51,11 @@ for (const transport of ["grpc", "http"] as const) {
       transport === "grpc"
         ? { endpoint: receiver.grpcEndpoint }
         : { endpoint: receiver.httpEndpoint, protocol: "http/protobuf" };
-    const { telemetry } = start(t, { tracing: { otlp }, metrics: { otlp }, logging: { otlp } });
+    const { telemetry } = start(t, {
+      tracing: { destinations: [otlp] },
+      metrics: { destinations: [otlp] },
+      logging: { destinations: [otlp] },
+    });
     telemetry.metrics.bind(vmRestarts, { "blixard.vm.exit_cause": "crash" }).add(2);
     await telemetry.tracing.span(vmStart, place, async () => {
       await telemetry.tracing.span(vmPlace, place, async () => {
@@ -84,7 +88,9 @@ for (const transport of ["grpc", "http"] as const) {
 
 test("at ratio 0 nothing is exported, yet the whole trace can be read here", async (t) => {
   const receiver = await startReceiver(t);
-  const { telemetry } = start(t, { tracing: { samplingRatio: 0, otlp: { endpoint: receiver.grpcEndpoint } } });
+  const { telemetry } = start(t, {
+    tracing: { samplingRatio: 0, destinations: [{ endpoint: receiver.grpcEndpoint }] },
+  });
   const traceId = await telemetry.tracing.span(vmStart, place, async (span) => {
     await telemetry.tracing.span(vmPlace, place, async () => undefined);
     return span.context.traceId;
@@ -99,7 +105,9 @@ test("at ratio 0 nothing is exported, yet the whole trace can be read here", asy
 
 test("at ratio 0 a failure exports the whole of its trace, and what comes later says so onwards", async (t) => {
   const receiver = await startReceiver(t);
-  const { telemetry } = start(t, { tracing: { samplingRatio: 0, otlp: { endpoint: receiver.grpcEndpoint } } });
+  const { telemetry } = start(t, {
+    tracing: { samplingRatio: 0, destinations: [{ endpoint: receiver.grpcEndpoint }] },
+  });
   await telemetry.tracing.span(vmStart, place, async (root) => {
     assert.equal(root.context.sampled, false);
     await telemetry.tracing.span(vmPlace, { ...place, name: "fine" }, async () => undefined);
@@ -121,7 +129,7 @@ test("at ratio 0 a failure exports the whole of its trace, and what comes later 
 
 test("the CLI's spans go out under the CLI's own resource, in the node's trace", async (t) => {
   const receiver = await startReceiver(t);
-  const { telemetry } = start(t, { tracing: { otlp: { endpoint: receiver.grpcEndpoint } } });
+  const { telemetry } = start(t, { tracing: { destinations: [{ endpoint: receiver.grpcEndpoint }] } });
   const cli = buildSpan({
     name: "blixard vm create",
     resource: { attributes: { "service.name": "x", "process.pid": 42 } },
@@ -138,7 +146,7 @@ test("the CLI's spans go out under the CLI's own resource, in the node's trace",
 test("what was emitted last is sent before the end, and the end comes in time when nobody listens", async (t) => {
   const receiver = await startReceiver(t);
   const otlp = { endpoint: receiver.grpcEndpoint };
-  const { telemetry } = start(t, { tracing: { otlp }, metrics: { otlp } });
+  const { telemetry } = start(t, { tracing: { destinations: [otlp] }, metrics: { destinations: [otlp] } });
   telemetry.metrics.bind(vmRestarts, { "blixard.vm.exit_cause": "crash" }).add(1);
   telemetry.tracing.startSpan(vmPlace, place).end();
   await telemetry.shutdown(5_000);
@@ -147,7 +155,11 @@ test("what was emitted last is sent before the end, and the end comes in time wh
   assert.deepEqual(receiver.problems, []);
 
   receiver.misbehave({ kind: "hang" });
-  const second = start(t, { tracing: { otlp }, metrics: { otlp }, logging: { otlp } }).telemetry;
+  const second = start(t, {
+    tracing: { destinations: [otlp] },
+    metrics: { destinations: [otlp] },
+    logging: { destinations: [otlp] },
+  }).telemetry;
   second.tracing.startSpan(vmPlace, place).end();
   second.logger.info("last words");
   const startedMs = performance.now();
@@ -159,7 +171,7 @@ test("a collector in trouble is spoken of on stderr and nowhere else", async (t)
   const receiver = await startReceiver(t);
   receiver.misbehave({ kind: "refuse", grpcCode: 7 }, { signal: "traces" });
   const otlp = { endpoint: receiver.grpcEndpoint, headers: { authorization: new Secret("Bearer hunter2") } };
-  const { telemetry, lines } = start(t, { tracing: { otlp }, logging: { otlp } });
+  const { telemetry, lines } = start(t, { tracing: { destinations: [otlp] }, logging: { destinations: [otlp] } });
   telemetry.tracing.startSpan(vmPlace, place).end();
   telemetry.logger.info("unrelated");
   await receiver.waitFor(({ logs, requests }) => logs.length > 0 && requests.some(({ signal }) => signal === "traces"));
@@ -184,9 +196,12 @@ test("with everything switched off the signals cost nothing and nothing breaks",
 });
 
 test("an endpoint that cannot work is refused at the start, with what to do", (t) => {
-  assert.throws(() => start(t, { tracing: { otlp: { endpoint: "localhost:4318", protocol: "http/protobuf" } } }), {
-    code: "CONFIG_INVALID",
-  });
+  assert.throws(
+    () => start(t, { tracing: { destinations: [{ endpoint: "localhost:4318", protocol: "http/protobuf" }] } }),
+    {
+      code: "CONFIG_INVALID",
+    },
+  );
 });
 
 test("the log level changes while the node runs", (t) => {

@@ -67,9 +67,9 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
   const engine = createEngine(options, clock, stderrLogger);
   const metrics: Metrics = engine ?? createInertMetrics();
   const client = createOtlpClient({
-    tracing: options.tracing.enabled ? options.tracing.otlp : undefined,
-    metrics: options.metrics.otlp,
-    logging: options.logging.otlp,
+    tracing: options.tracing.enabled ? options.tracing.destinations : [],
+    metrics: options.metrics.destinations,
+    logging: options.logging.destinations,
     metricsIntervalMs: options.metrics.exportIntervalMs,
     source: engine,
     resource,

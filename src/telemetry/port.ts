@@ -25,7 +25,12 @@ export interface MetricDescriptor {
   readonly name: string;
   /** Name on the Prometheus page without `_bucket`, `_sum`, `_count`; counters include `_total`. */
   readonly prometheusName: string;
-  readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram";
+  /**
+   * `info`: always 1, what matters are its attributes. `stateset`: one of the values of its one closed
+   * attribute, whose key is the metric's own name, so that the page's form (OpenMetrics 1.0, "StateSet")
+   * and the OTLP route's have equal labels. Both are non-monotonic sums by OTLP.
+   */
+  readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram" | "info" | "stateset";
   /** UCUM. */
   readonly unit: string;
   /** How a point's value is sent by OTLP; default double. */
@@ -80,10 +85,16 @@ export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 // --- Metrics ---------------------------------------------------------------
 
-/** One series. `remove` ends it: gone at the next scrape, ended on the OTLP route. */
+/**
+ * One series. `remove` ends it: gone at the next scrape, ended on the OTLP route.
+ *
+ * `exemplar` is the span that the measurement belongs to. Without it counters and
+ * histograms now and then look at the active span. Only spans that are exported or
+ * promoted become exemplars.
+ */
 export interface CounterCell {
   /** Adds a value >= 0; others are ignored and counted. */
-  add(value: number): void;
+  add(value: number, exemplar?: TraceContext): void;
   remove(): void;
 }
 export interface UpDownCounterCell {
@@ -95,7 +106,16 @@ export interface GaugeCell {
   remove(): void;
 }
 export interface HistogramCell {
-  record(value: number): void;
+  record(value: number, exemplar?: TraceContext): void;
+  remove(): void;
+}
+/** Exists, with value 1, until it is removed. */
+export interface InfoCell {
+  remove(): void;
+}
+export interface StatesetCell {
+  /** One of the states that the registry lists; others are ignored and counted. */
+  set(state: string): void;
   remove(): void;
 }
 
@@ -104,6 +124,8 @@ export interface CellsByInstrument {
   updowncounter: UpDownCounterCell;
   gauge: GaugeCell;
   histogram: HistogramCell;
+  info: InfoCell;
+  stateset: StatesetCell;
 }
 
 /** What an observable group may set while it is being collected. */

@@ -8,7 +8,7 @@ import type { Secret } from "#model/secret.ts";
 import type { SpanAttributeValue } from "#model/recorded-span.ts";
 import type { LogLevel } from "./port.ts";
 
-export type OtlpProtocol = "grpc" | "http/protobuf";
+export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
 
 /** Where one signal goes by OTLP. */
 export interface OtlpOptions {
@@ -30,7 +30,44 @@ export interface OtlpOptions {
   /** For endpoints without a scheme: plain text instead of TLS; default false. */
   readonly insecure?: boolean;
   readonly tls?: OtlpTlsOptions;
+  /** Metrics only: how sums and histograms are told. Default `cumulative`. */
+  readonly temporality?: MetricTemporality;
+  /** Metrics only. Default `explicit_bucket_histogram`. */
+  readonly histogramAggregation?: HistogramAggregation;
 }
+
+/**
+ * `delta`: counters and histograms as differences, up-down counters cumulative. `lowmemory`: delta for
+ * synchronous counters and histograms, cumulative for the rest. Source: OTLP metrics exporter specification.
+ */
+export type MetricTemporality = "cumulative" | "delta" | "lowmemory";
+export type HistogramAggregation = "explicit_bucket_histogram" | "base2_exponential_bucket_histogram";
+
+/** Bounds of the way from a finished span or log record to its request. Source: OTEL_BSP_*, OTEL_BLRP_*. */
+export interface BatchOptions {
+  readonly scheduleDelayMs?: number;
+  readonly maximumQueueItems?: number;
+  readonly maximumBatchItems?: number;
+}
+
+/** What is kept on disk while a destination is down. */
+export interface SpoolOptions {
+  /** Below it a folder for each signal. */
+  readonly directory: string;
+  /** For each signal; the oldest goes first. Default 256 MiB. */
+  readonly maximumBytes: number;
+  /** Metrics too: without it they resume as cumulative points. Default false. */
+  readonly replayMetrics: boolean;
+}
+
+/** Which spans may become exemplars. Source: OTEL_METRICS_EXEMPLAR_FILTER; `trace_based`: exported ones. */
+export type ExemplarFilter = "trace_based" | "always_on" | "always_off";
+
+/** By name, as OTEL_PROPAGATORS has them, in the order in which they are asked. */
+export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi" | "jaeger" | "xray";
+
+/** How exceptions are told. Source: OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN: `logs`, and `logs/dup` for both. */
+export type ExceptionSignal = "logs" | "span_events" | "both";
 
 /** PEM texts. */
 export interface OtlpTlsOptions {
@@ -63,7 +100,32 @@ export interface TracingOptions {
   readonly slowThresholdsMs?: Readonly<Record<string, number>>;
   /** Bounds of the ring; default 20,000 spans and 32 MiB. */
   readonly recorder?: { readonly maximumSpans?: number; readonly maximumBytes?: number };
-  readonly otlp?: OtlpOptions;
+  /** Where spans go; none: they are only recorded. */
+  readonly destinations: readonly OtlpOptions[];
+  readonly batch?: BatchOptions;
+  /** Bounds of one span; defaults 128 attributes, 4,096 characters a value, 64 events, 32 links. */
+  readonly limits?: SpanLimits;
+  /** Default `logs`, and `both` while a destination takes spans and no logs do leave. */
+  readonly exceptions?: ExceptionSignal;
+}
+
+/** Source: OTEL_SPAN_*_LIMIT, OTEL_ATTRIBUTE_*_LIMIT, OTEL_EVENT_*, OTEL_LINK_*. */
+export interface SpanLimits {
+  readonly attributeCount?: number;
+  readonly attributeValueLength?: number;
+  readonly eventCount?: number;
+  readonly linkCount?: number;
+  readonly attributePerEventCount?: number;
+  readonly attributePerLinkCount?: number;
+}
+
+export interface ContextOptions {
+  /** Default tracecontext and baggage. */
+  readonly propagators?: readonly PropagatorName[];
+  /** Baggage members that are taken in and passed on; `*` at the end stands for any rest. Default none. */
+  readonly baggageAllowed?: readonly string[];
+  /** Of those, the ones that become attributes `baggage.<key>` of spans and log records. Default none. */
+  readonly baggageAttributes?: readonly string[];
 }
 
 export interface MetricsOptions {
@@ -71,9 +133,14 @@ export interface MetricsOptions {
   readonly enabled: boolean;
   /** Node.js runtime, process and host metrics. */
   readonly runtimeMetrics: boolean;
-  readonly otlp?: OtlpOptions;
+  readonly destinations: readonly OtlpOptions[];
+  readonly exemplars?: ExemplarFilter;
+  /** Histograms are kept in exponential buckets too, for those who ask for them. Default true. */
+  readonly exponentialHistograms?: boolean;
   /** Default 10,000. */
   readonly exportIntervalMs?: number;
+  /** Deadline of one export with its retries. Default 30,000. */
+  readonly exportTimeoutMs?: number;
   /** Series of one instrument; more are counted together as overflow. Default: the engine's. */
   readonly cardinalityLimit?: number;
 }
@@ -83,7 +150,16 @@ export interface LoggingOptions {
   readonly format: "human" | "json";
   /** Colours in the human format; the daemon says whether stderr is a terminal. */
   readonly colour: boolean;
-  readonly otlp?: OtlpOptions;
+  readonly destinations: readonly OtlpOptions[];
+  readonly batch?: BatchOptions;
+  readonly limits?: { readonly attributeCount?: number; readonly attributeValueLength?: number };
+}
+
+/** Where the doctor reads back what it sent. Base URLs. */
+export interface DoctorOptions {
+  readonly prometheusUrl?: string;
+  readonly jaegerUrl?: string;
+  readonly tempoUrl?: string;
 }
 
 export interface TelemetryOptions {
@@ -91,6 +167,10 @@ export interface TelemetryOptions {
   readonly tracing: TracingOptions;
   readonly metrics: MetricsOptions;
   readonly logging: LoggingOptions;
+  readonly context?: ContextOptions;
+  /** Absent: nothing is kept on disk. */
+  readonly spool?: SpoolOptions;
+  readonly doctor?: DoctorOptions;
   /** Takes a finished line with its newline; default stderr. */
   readonly writeLog?: (line: string) => void;
   /** Default the machine's (system-clock.ts). */

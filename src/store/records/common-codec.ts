@@ -17,14 +17,15 @@ export function traceContextFromMessage(message: TraceContextMessage | undefined
     spanId: message.spanId,
     sampled: message.sampled,
     ...(message.traceState === "" ? {} : { traceState: message.traceState }),
+    ...(message.baggage === "" ? {} : { baggage: message.baggage }),
   };
   return keepUnknown(context, message);
 }
 
 export function traceContextToMessage(context: TraceContext | undefined): TraceContextMessage | undefined {
   if (context === undefined) return undefined;
-  const { traceId, spanId, sampled, traceState = "" } = context;
-  return restoreUnknown(context, create(TraceContextSchema, { traceId, spanId, sampled, traceState }));
+  const { traceId, spanId, sampled, traceState = "", baggage = "" } = context;
+  return restoreUnknown(context, create(TraceContextSchema, { traceId, spanId, sampled, traceState, baggage }));
 }
 
 export function resourcesFromMessage(message: NodeResourcesMessage | undefined): NodeResources {

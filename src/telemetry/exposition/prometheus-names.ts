@@ -4,11 +4,13 @@
  * before any escaping scheme of the exposition is applied.
  */
 
+import type { MetricDescriptor } from "../port.ts";
+
 /** The parts of a metric that its name depends on. */
 export interface NamedMetric {
   readonly name: string;
   readonly unit: string;
-  readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram";
+  readonly instrument: MetricDescriptor["instrument"];
 }
 
 const unitWords: Readonly<Record<string, string>> = {

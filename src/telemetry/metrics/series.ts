@@ -3,7 +3,7 @@
  * bound counter is one addition. All classes keep their fields in the same order.
  */
 import type { CounterCell, GaugeCell, HistogramCell, UpDownCounterCell } from "../port.ts";
-import type { HistogramSeries, NumberSeries, SeriesAttribute } from "./snapshot.ts";
+import type { Exemplar, ExponentialBuckets, HistogramSeries, NumberSeries, SeriesAttribute } from "./snapshot.ts";
 
 export type DropReason = "negative" | "not_finite" | "type";
 
@@ -47,6 +47,7 @@ abstract class NumberSeriesBase implements NumberSeries {
   collection = 0;
   encodedAttributes: Uint8Array | undefined = undefined;
   prefix: string | undefined = undefined;
+  exemplar: Exemplar | undefined = undefined;
   protected readonly owner: SeriesOwner;
 
   constructor(fields: SeriesFields, value: number) {
@@ -124,6 +125,8 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
   collection = 0;
   encodedAttributes: Uint8Array | undefined = undefined;
   prefix: string | undefined = undefined;
+  readonly exemplars: (Exemplar | undefined)[] = [];
+  readonly exponential: ExponentialBuckets | undefined = undefined;
   readonly #owner: SeriesOwner;
 
   constructor(fields: SeriesFields, bounds: Float64Array) {

@@ -16,6 +16,16 @@ import type { AttributeValue, MetricDescriptor } from "../port.ts";
 /** Key and value. */
 export type SeriesAttribute = readonly [key: string, value: AttributeValue];
 
+/** One measurement with the span it was made in. That span is exported. */
+export interface Exemplar {
+  readonly value: number;
+  /** Unix time in ms. */
+  readonly timeMs: number;
+  /** 32 and 16 lower-case hex digits. */
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
 interface SeriesBase {
   /** In the descriptor's order, without absent ones. Frozen for the life of the series. */
   readonly attributes: readonly SeriesAttribute[];
@@ -32,6 +42,8 @@ export interface NumberSeries extends SeriesBase {
   readonly kind: "number";
   /** NaN: a gauge that was never set; there is nothing to send. */
   readonly value: number;
+  /** Counters only: the newest. */
+  readonly exemplar: Exemplar | undefined;
 }
 
 export interface HistogramSeries extends SeriesBase {
@@ -42,6 +54,28 @@ export interface HistogramSeries extends SeriesBase {
   readonly bucketCounts: Float64Array;
   readonly sum: number;
   readonly count: number;
+  /** The newest of each bucket, at the bucket's place; shorter than `bucketCounts` while the rest has none. */
+  readonly exemplars: readonly (Exemplar | undefined)[];
+  /** The same measurements in exponential buckets; absent where only classic ones are kept. */
+  readonly exponential: ExponentialBuckets | undefined;
+}
+
+/**
+ * Base-2 exponential buckets. Source: OpenTelemetry metrics data model,
+ * "ExponentialHistogram". Bucket i of `positiveCounts` holds (base^(offset+i), base^(offset+i+1)],
+ * base = 2^(2^-scale). Prometheus's native histograms are the same up to the offset (by one) and
+ * scales -4 to 8.
+ */
+export interface ExponentialBuckets {
+  readonly scale: number;
+  /** Measurements that are exactly 0. */
+  readonly zeroCount: number;
+  readonly positiveOffset: number;
+  /** At most 160. */
+  readonly positiveCounts: ArrayLike<number>;
+  /** NaN while nothing was recorded. */
+  readonly minimum: number;
+  readonly maximum: number;
 }
 
 export type Series = NumberSeries | HistogramSeries;

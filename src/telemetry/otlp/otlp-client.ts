@@ -38,9 +38,9 @@ export interface OtlpClient {
 }
 
 export interface OtlpClientOptions {
-  readonly tracing: OtlpOptions | undefined;
-  readonly metrics: OtlpOptions | undefined;
-  readonly logging: OtlpOptions | undefined;
+  readonly tracing: readonly OtlpOptions[];
+  readonly metrics: readonly OtlpOptions[];
+  readonly logging: readonly OtlpOptions[];
   /** Default 10,000. */
   readonly metricsIntervalMs: number | undefined;
   /** Absent when metrics are off. */
@@ -80,21 +80,28 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
     return sender;
   }
 
-  const spans = options.tracing && createSpanExporter(createSender("traces", options.tracing), options);
+  const spans = options.tracing.map((otlp) => createSpanExporter(createSender("traces", otlp), options));
+  const { source } = options;
   const metrics =
-    options.metrics &&
-    options.source &&
-    createPointExporter(createSender("metrics", options.metrics), options.source, options);
-  const logs = options.logging && createLogExporter(createSender("logs", options.logging), options);
+    source === undefined
+      ? []
+      : options.metrics.map((otlp) => createPointExporter(createSender("metrics", otlp), source, options));
+  const logs = options.logging.map((otlp) => createLogExporter(createSender("logs", otlp), options));
 
   return {
-    exportSpan: (span) => spans?.enqueue(span),
-    exportLog: (record) => logs?.enqueue(record),
-    start: () => metrics?.start(),
+    exportSpan(span) {
+      for (const exporter of spans) exporter.enqueue(span);
+    },
+    exportLog(record) {
+      for (const exporter of logs) exporter.enqueue(record);
+    },
+    start() {
+      for (const exporter of metrics) exporter.start();
+    },
     async flush() {
-      metrics?.stop();
+      for (const exporter of metrics) exporter.stop();
       for (const sender of senders) sender.hurry();
-      await Promise.all([spans?.flush(), metrics?.flush(), logs?.flush()]);
+      await Promise.all([...spans, ...metrics, ...logs].map((exporter) => exporter.flush()));
     },
     abort() {
       for (const sender of senders) sender.abort();

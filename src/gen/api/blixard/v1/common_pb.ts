@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file blixard/v1/common.proto.
  */
 export const file_blixard_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChdibGl4YXJkL3YxL2NvbW1vbi5wcm90bxIKYmxpeGFyZC52MSJXCgxUcmFjZUNvbnRleHQSEAoIdHJhY2VfaWQYASABKAkSDwoHc3Bhbl9pZBgCIAEoCRIPCgdzYW1wbGVkGAMgASgIEhMKC3RyYWNlX3N0YXRlGAQgASgJIlcKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSDAoEaGludBgCIAEoCRIOCgZjYXVzZXMYAyADKAkSDQoFZmllbGQYBCABKAkSDQoFZmF1bHQYBSABKAliBnByb3RvMw");
+  fileDesc("ChdibGl4YXJkL3YxL2NvbW1vbi5wcm90bxIKYmxpeGFyZC52MSJoCgxUcmFjZUNvbnRleHQSEAoIdHJhY2VfaWQYASABKAkSDwoHc3Bhbl9pZBgCIAEoCRIPCgdzYW1wbGVkGAMgASgIEhMKC3RyYWNlX3N0YXRlGAQgASgJEg8KB2JhZ2dhZ2UYBSABKAkiVwoLRXJyb3JEZXRhaWwSDAoEY29kZRgBIAEoCRIMCgRoaW50GAIgASgJEg4KBmNhdXNlcxgDIAMoCRINCgVmaWVsZBgEIAEoCRINCgVmYXVsdBgFIAEoCWIGcHJvdG8z");
 
 /**
  * W3C trace context as it is kept with records.
@@ -41,6 +41,13 @@ export type TraceContext = Message<"blixard.v1.TraceContext"> & {
    * @generated from field: string trace_state = 4;
    */
   traceState: string;
+
+  /**
+   * W3C baggage that passed the allow-list, as its header; at most 8,192 bytes.
+   *
+   * @generated from field: string baggage = 5;
+   */
+  baggage: string;
 };
 
 /**

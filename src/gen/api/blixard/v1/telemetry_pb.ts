@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file blixard/v1/telemetry.proto.
  */
 export const file_blixard_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("ChpibGl4YXJkL3YxL3RlbGVtZXRyeS5wcm90bxIKYmxpeGFyZC52MSJRCg9HZXRUcmFjZVJlcXVlc3QSEgoIdHJhY2VfaWQYASABKAlIABIMCgJ2bRgCIAEoCUgAEhEKCW9wZXJhdGlvbhgDIAEoCUIJCgdzdWJqZWN0IlwKEEdldFRyYWNlUmVzcG9uc2USEAoIdHJhY2VfaWQYASABKAkSHwoFc3BhbnMYAiADKAsyEC5ibGl4YXJkLnYxLlNwYW4SFQoNZHJvcHBlZF9zcGFucxgDIAEoBCKgAwoEU3BhbhIQCgh0cmFjZV9pZBgBIAEoCRIPCgdzcGFuX2lkGAIgASgJEhYKDnBhcmVudF9zcGFuX2lkGAMgASgJEgwKBG5hbWUYBCABKAkSIgoEa2luZBgFIAEoDjIULmJsaXhhcmQudjEuU3BhbktpbmQSHAoUc3RhcnRfdGltZV91bml4X25hbm8YBiABKAYSGgoSZW5kX3RpbWVfdW5peF9uYW5vGAcgASgGEjQKCmF0dHJpYnV0ZXMYCCADKAsyIC5ibGl4YXJkLnYxLlNwYW4uQXR0cmlidXRlc0VudHJ5EiMKBWxpbmtzGAkgAygLMhQuYmxpeGFyZC52MS5TcGFuTGluaxINCgVlcnJvchgKIAEoCBIWCg5zdGF0dXNfbWVzc2FnZRgLIAEoCRIPCgdzZXJ2aWNlGAwgASgJEg8KB3NhbXBsZWQYDSABKAgaTQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIpCgV2YWx1ZRgCIAEoCzIaLmJsaXhhcmQudjEuQXR0cmlidXRlVmFsdWU6AjgBInQKDkF0dHJpYnV0ZVZhbHVlEhYKDHN0cmluZ192YWx1ZRgBIAEoCUgAEhMKCWludF92YWx1ZRgCIAEoA0gAEhYKDGRvdWJsZV92YWx1ZRgDIAEoAUgAEhQKCmJvb2xfdmFsdWUYBCABKAhIAEIHCgV2YWx1ZSI/CghTcGFuTGluaxIQCgh0cmFjZV9pZBgBIAEoCRIPCgdzcGFuX2lkGAIgASgJEhAKCHJlbGF0aW9uGAMgASgJIjUKElJlY29yZFNwYW5zUmVxdWVzdBIfCgVzcGFucxgBIAMoCzIQLmJsaXhhcmQudjEuU3BhbiInChNSZWNvcmRTcGFuc1Jlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNKpkBCghTcGFuS2luZBIZChVTUEFOX0tJTkRfVU5TUEVDSUZJRUQQABIWChJTUEFOX0tJTkRfSU5URVJOQUwQARIUChBTUEFOX0tJTkRfU0VSVkVSEAISFAoQU1BBTl9LSU5EX0NMSUVOVBADEhYKElNQQU5fS0lORF9QUk9EVUNFUhAEEhYKElNQQU5fS0lORF9DT05TVU1FUhAFMqkBChBUZWxlbWV0cnlTZXJ2aWNlEkUKCEdldFRyYWNlEhsuYmxpeGFyZC52MS5HZXRUcmFjZVJlcXVlc3QaHC5ibGl4YXJkLnYxLkdldFRyYWNlUmVzcG9uc2USTgoLUmVjb3JkU3BhbnMSHi5ibGl4YXJkLnYxLlJlY29yZFNwYW5zUmVxdWVzdBofLmJsaXhhcmQudjEuUmVjb3JkU3BhbnNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChpibGl4YXJkL3YxL3RlbGVtZXRyeS5wcm90bxIKYmxpeGFyZC52MSJRCg9HZXRUcmFjZVJlcXVlc3QSEgoIdHJhY2VfaWQYASABKAlIABIMCgJ2bRgCIAEoCUgAEhEKCW9wZXJhdGlvbhgDIAEoCUIJCgdzdWJqZWN0IlwKEEdldFRyYWNlUmVzcG9uc2USEAoIdHJhY2VfaWQYASABKAkSHwoFc3BhbnMYAiADKAsyEC5ibGl4YXJkLnYxLlNwYW4SFQoNZHJvcHBlZF9zcGFucxgDIAEoBCKgAwoEU3BhbhIQCgh0cmFjZV9pZBgBIAEoCRIPCgdzcGFuX2lkGAIgASgJEhYKDnBhcmVudF9zcGFuX2lkGAMgASgJEgwKBG5hbWUYBCABKAkSIgoEa2luZBgFIAEoDjIULmJsaXhhcmQudjEuU3BhbktpbmQSHAoUc3RhcnRfdGltZV91bml4X25hbm8YBiABKAYSGgoSZW5kX3RpbWVfdW5peF9uYW5vGAcgASgGEjQKCmF0dHJpYnV0ZXMYCCADKAsyIC5ibGl4YXJkLnYxLlNwYW4uQXR0cmlidXRlc0VudHJ5EiMKBWxpbmtzGAkgAygLMhQuYmxpeGFyZC52MS5TcGFuTGluaxINCgVlcnJvchgKIAEoCBIWCg5zdGF0dXNfbWVzc2FnZRgLIAEoCRIPCgdzZXJ2aWNlGAwgASgJEg8KB3NhbXBsZWQYDSABKAgaTQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIpCgV2YWx1ZRgCIAEoCzIaLmJsaXhhcmQudjEuQXR0cmlidXRlVmFsdWU6AjgBInQKDkF0dHJpYnV0ZVZhbHVlEhYKDHN0cmluZ192YWx1ZRgBIAEoCUgAEhMKCWludF92YWx1ZRgCIAEoA0gAEhYKDGRvdWJsZV92YWx1ZRgDIAEoAUgAEhQKCmJvb2xfdmFsdWUYBCABKAhIAEIHCgV2YWx1ZSI/CghTcGFuTGluaxIQCgh0cmFjZV9pZBgBIAEoCRIPCgdzcGFuX2lkGAIgASgJEhAKCHJlbGF0aW9uGAMgASgJIjUKElJlY29yZFNwYW5zUmVxdWVzdBIfCgVzcGFucxgBIAMoCzIQLmJsaXhhcmQudjEuU3BhbiInChNSZWNvcmRTcGFuc1Jlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNIlQKFUdldENhcmRpbmFsaXR5UmVxdWVzdBIWCg5hZGRpdGlvbmFsX3ZtcxgBIAEoDRIjChthZGRpdGlvbmFsX2F0dHJpYnV0ZV92YWx1ZXMYAiABKA0iqQEKFkdldENhcmRpbmFsaXR5UmVzcG9uc2USLgoHbWV0cmljcxgBIAMoCzIdLmJsaXhhcmQudjEuTWV0cmljQ2FyZGluYWxpdHkSDgoGc2VyaWVzGAIgASgEEg8KB3NhbXBsZXMYAyABKAQSCwoDdm1zGAQgASgNEjEKCGZvcmVjYXN0GAUgASgLMh8uYmxpeGFyZC52MS5DYXJkaW5hbGl0eUZvcmVjYXN0IooCChFNZXRyaWNDYXJkaW5hbGl0eRIMCgRuYW1lGAEgASgJEhcKD3Byb21ldGhldXNfbmFtZRgCIAEoCRISCgppbnN0cnVtZW50GAMgASgJEg4KBnNlcmllcxgEIAEoDRIPCgdzYW1wbGVzGAUgASgNEg0KBWxpbWl0GAYgASgNEhEKCW92ZXJmbG93cxgHIAEoBBI0CgphdHRyaWJ1dGVzGAggAygLMiAuYmxpeGFyZC52MS5BdHRyaWJ1dGVDYXJkaW5hbGl0eRIOCgZwZXJfdm0YCSABKAgSMQoIZm9yZWNhc3QYCiABKAsyHy5ibGl4YXJkLnYxLkNhcmRpbmFsaXR5Rm9yZWNhc3QiPQoUQXR0cmlidXRlQ2FyZGluYWxpdHkSDAoEbmFtZRgBIAEoCRIXCg9kaXN0aW5jdF92YWx1ZXMYAiABKA0ilQEKE0NhcmRpbmFsaXR5Rm9yZWNhc3QSIgoac2VyaWVzX3dpdGhfYWRkaXRpb25hbF92bXMYASABKAQSKAogc2VyaWVzX3dpdGhfYWRkaXRpb25hbF9hdHRyaWJ1dGUYAiABKAQSHAoPdm1zX3VudGlsX2xpbWl0GAMgASgESACIAQFCEgoQX3Ztc191bnRpbF9saW1pdCJGChhEaWFnbm9zZVRlbGVtZXRyeVJlcXVlc3QSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKGAQoZRGlhZ25vc2VUZWxlbWV0cnlSZXNwb25zZRIrCgVjaGVjaxgBIAEoCzIaLmJsaXhhcmQudjEuVGVsZW1ldHJ5Q2hlY2tIABIzCglkaWFnbm9zaXMYAiABKAsyHi5ibGl4YXJkLnYxLlRlbGVtZXRyeURpYWdub3Npc0gAQgcKBWV2ZW50IsUBCg5UZWxlbWV0cnlDaGVjaxIOCgZ0YXJnZXQYASABKAkSDgoGc2lnbmFsGAIgASgJEgwKBHN0ZXAYAyABKAkSKQoHb3V0Y29tZRgEIAEoDjIYLmJsaXhhcmQudjEuQ2hlY2tPdXRjb21lEisKCGR1cmF0aW9uGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB21lc3NhZ2UYBiABKAkSDwoHZmluZGluZxgHIAEoCRILCgNmaXgYCCABKAkikAEKElRlbGVtZXRyeURpYWdub3NpcxIpCgdvdXRjb21lGAEgASgOMhguYmxpeGFyZC52MS5DaGVja091dGNvbWUSCgoCb2sYAiABKA0SEAoId2FybmluZ3MYAyABKA0SDgoGZmFpbGVkGAQgASgNEg8KB3NraXBwZWQYBSABKA0SEAoIdHJhY2VfaWQYBiABKAkisAEKCVRyYWNlUnVsZRIPCgdydWxlX2lkGAEgASgJEg0KBXZtX2lkGAIgASgJEg8KB3ZtX25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0cmFjZV9pZBgGIAEoCSJRChZDcmVhdGVUcmFjZVJ1bGVSZXF1ZXN0EgoKAnZtGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIj4KF0NyZWF0ZVRyYWNlUnVsZVJlc3BvbnNlEiMKBHJ1bGUYASABKAsyFS5ibGl4YXJkLnYxLlRyYWNlUnVsZSIXChVMaXN0VHJhY2VSdWxlc1JlcXVlc3QiPgoWTGlzdFRyYWNlUnVsZXNSZXNwb25zZRIkCgVydWxlcxgBIAMoCzIVLmJsaXhhcmQudjEuVHJhY2VSdWxlIikKFkRlbGV0ZVRyYWNlUnVsZVJlcXVlc3QSDwoHcnVsZV9pZBgBIAEoCSIZChdEZWxldGVUcmFjZVJ1bGVSZXNwb25zZSIUChJHZXRMb2dMZXZlbFJlcXVlc3QiOgoTR2V0TG9nTGV2ZWxSZXNwb25zZRIjCgVsZXZlbBgBIAEoDjIULmJsaXhhcmQudjEuTG9nTGV2ZWwiOQoSU2V0TG9nTGV2ZWxSZXF1ZXN0EiMKBWxldmVsGAEgASgOMhQuYmxpeGFyZC52MS5Mb2dMZXZlbCJDChNTZXRMb2dMZXZlbFJlc3BvbnNlEiwKDnByZXZpb3VzX2xldmVsGAEgASgOMhQuYmxpeGFyZC52MS5Mb2dMZXZlbCqZAQoIU3BhbktpbmQSGQoVU1BBTl9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSU1BBTl9LSU5EX0lOVEVSTkFMEAESFAoQU1BBTl9LSU5EX1NFUlZFUhACEhQKEFNQQU5fS0lORF9DTElFTlQQAxIWChJTUEFOX0tJTkRfUFJPRFVDRVIQBBIWChJTUEFOX0tJTkRfQ09OU1VNRVIQBSqTAQoMQ2hlY2tPdXRjb21lEh0KGUNIRUNLX09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBDSEVDS19PVVRDT01FX09LEAESGQoVQ0hFQ0tfT1VUQ09NRV9XQVJOSU5HEAISGAoUQ0hFQ0tfT1VUQ09NRV9GQUlMRUQQAxIZChVDSEVDS19PVVRDT01FX1NLSVBQRUQQBCp3CghMb2dMZXZlbBIZChVMT0dfTEVWRUxfVU5TUEVDSUZJRUQQABITCg9MT0dfTEVWRUxfREVCVUcQARISCg5MT0dfTEVWRUxfSU5GTxACEhIKDkxPR19MRVZFTF9XQVJOEAMSEwoPTE9HX0xFVkVMX0VSUk9SEAQylwYKEFRlbGVtZXRyeVNlcnZpY2USRQoIR2V0VHJhY2USGy5ibGl4YXJkLnYxLkdldFRyYWNlUmVxdWVzdBocLmJsaXhhcmQudjEuR2V0VHJhY2VSZXNwb25zZRJOCgtSZWNvcmRTcGFucxIeLmJsaXhhcmQudjEuUmVjb3JkU3BhbnNSZXF1ZXN0Gh8uYmxpeGFyZC52MS5SZWNvcmRTcGFuc1Jlc3BvbnNlElcKDkdldENhcmRpbmFsaXR5EiEuYmxpeGFyZC52MS5HZXRDYXJkaW5hbGl0eVJlcXVlc3QaIi5ibGl4YXJkLnYxLkdldENhcmRpbmFsaXR5UmVzcG9uc2USYgoRRGlhZ25vc2VUZWxlbWV0cnkSJC5ibGl4YXJkLnYxLkRpYWdub3NlVGVsZW1ldHJ5UmVxdWVzdBolLmJsaXhhcmQudjEuRGlhZ25vc2VUZWxlbWV0cnlSZXNwb25zZTABEloKD0NyZWF0ZVRyYWNlUnVsZRIiLmJsaXhhcmQudjEuQ3JlYXRlVHJhY2VSdWxlUmVxdWVzdBojLmJsaXhhcmQudjEuQ3JlYXRlVHJhY2VSdWxlUmVzcG9uc2USVwoOTGlzdFRyYWNlUnVsZXMSIS5ibGl4YXJkLnYxLkxpc3RUcmFjZVJ1bGVzUmVxdWVzdBoiLmJsaXhhcmQudjEuTGlzdFRyYWNlUnVsZXNSZXNwb25zZRJaCg9EZWxldGVUcmFjZVJ1bGUSIi5ibGl4YXJkLnYxLkRlbGV0ZVRyYWNlUnVsZVJlcXVlc3QaIy5ibGl4YXJkLnYxLkRlbGV0ZVRyYWNlUnVsZVJlc3BvbnNlEk4KC0dldExvZ0xldmVsEh4uYmxpeGFyZC52MS5HZXRMb2dMZXZlbFJlcXVlc3QaHy5ibGl4YXJkLnYxLkdldExvZ0xldmVsUmVzcG9uc2USTgoLU2V0TG9nTGV2ZWwSHi5ibGl4YXJkLnYxLlNldExvZ0xldmVsUmVxdWVzdBofLmJsaXhhcmQudjEuU2V0TG9nTGV2ZWxSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message blixard.v1.GetTraceRequest
@@ -269,6 +271,577 @@ export const RecordSpansResponseSchema: GenMessage<RecordSpansResponse> = /*@__P
   messageDesc(file_blixard_v1_telemetry, 6);
 
 /**
+ * @generated from message blixard.v1.GetCardinalityRequest
+ */
+export type GetCardinalityRequest = Message<"blixard.v1.GetCardinalityRequest"> & {
+  /**
+   * For the forecast: so many more VMs. 0: 1,000.
+   *
+   * @generated from field: uint32 additional_vms = 1;
+   */
+  additionalVms: number;
+
+  /**
+   * For the forecast: what one more attribute with so many values would cost. 0: 10.
+   *
+   * @generated from field: uint32 additional_attribute_values = 2;
+   */
+  additionalAttributeValues: number;
+};
+
+/**
+ * Describes the message blixard.v1.GetCardinalityRequest.
+ * Use `create(GetCardinalityRequestSchema)` to create a new message.
+ */
+export const GetCardinalityRequestSchema: GenMessage<GetCardinalityRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 7);
+
+/**
+ * @generated from message blixard.v1.GetCardinalityResponse
+ */
+export type GetCardinalityResponse = Message<"blixard.v1.GetCardinalityResponse"> & {
+  /**
+   * The most series first.
+   *
+   * @generated from field: repeated blixard.v1.MetricCardinality metrics = 1;
+   */
+  metrics: MetricCardinality[];
+
+  /**
+   * Sums over all metrics.
+   *
+   * @generated from field: uint64 series = 2;
+   */
+  series: bigint;
+
+  /**
+   * Lines of the metrics page: a histogram's series is one line a bucket and two more.
+   *
+   * @generated from field: uint64 samples = 3;
+   */
+  samples: bigint;
+
+  /**
+   * VMs that the forecast starts from.
+   *
+   * @generated from field: uint32 vms = 4;
+   */
+  vms: number;
+
+  /**
+   * @generated from field: blixard.v1.CardinalityForecast forecast = 5;
+   */
+  forecast?: CardinalityForecast | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.GetCardinalityResponse.
+ * Use `create(GetCardinalityResponseSchema)` to create a new message.
+ */
+export const GetCardinalityResponseSchema: GenMessage<GetCardinalityResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 8);
+
+/**
+ * @generated from message blixard.v1.MetricCardinality
+ */
+export type MetricCardinality = Message<"blixard.v1.MetricCardinality"> & {
+  /**
+   * OpenTelemetry's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string prometheus_name = 2;
+   */
+  prometheusName: string;
+
+  /**
+   * counter, updowncounter, gauge, histogram, info or stateset.
+   *
+   * @generated from field: string instrument = 3;
+   */
+  instrument: string;
+
+  /**
+   * @generated from field: uint32 series = 4;
+   */
+  series: number;
+
+  /**
+   * @generated from field: uint32 samples = 5;
+   */
+  samples: number;
+
+  /**
+   * Most series before further ones are merged into one.
+   *
+   * @generated from field: uint32 limit = 6;
+   */
+  limit: number;
+
+  /**
+   * Series that were refused and merged, since the node was started.
+   *
+   * @generated from field: uint64 overflows = 7;
+   */
+  overflows: bigint;
+
+  /**
+   * @generated from field: repeated blixard.v1.AttributeCardinality attributes = 8;
+   */
+  attributes: AttributeCardinality[];
+
+  /**
+   * Whether a VM has series of its own here.
+   *
+   * @generated from field: bool per_vm = 9;
+   */
+  perVm: boolean;
+
+  /**
+   * @generated from field: blixard.v1.CardinalityForecast forecast = 10;
+   */
+  forecast?: CardinalityForecast | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.MetricCardinality.
+ * Use `create(MetricCardinalitySchema)` to create a new message.
+ */
+export const MetricCardinalitySchema: GenMessage<MetricCardinality> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 9);
+
+/**
+ * @generated from message blixard.v1.AttributeCardinality
+ */
+export type AttributeCardinality = Message<"blixard.v1.AttributeCardinality"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 distinct_values = 2;
+   */
+  distinctValues: number;
+};
+
+/**
+ * Describes the message blixard.v1.AttributeCardinality.
+ * Use `create(AttributeCardinalitySchema)` to create a new message.
+ */
+export const AttributeCardinalitySchema: GenMessage<AttributeCardinality> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 10);
+
+/**
+ * @generated from message blixard.v1.CardinalityForecast
+ */
+export type CardinalityForecast = Message<"blixard.v1.CardinalityForecast"> & {
+  /**
+   * Series with `additional_vms` more VMs.
+   *
+   * @generated from field: uint64 series_with_additional_vms = 1;
+   */
+  seriesWithAdditionalVms: bigint;
+
+  /**
+   * Series if every series had one more attribute of `additional_attribute_values` values.
+   *
+   * @generated from field: uint64 series_with_additional_attribute = 2;
+   */
+  seriesWithAdditionalAttribute: bigint;
+
+  /**
+   * More VMs that fit before a limit is reached; absent where VMs do not count.
+   *
+   * @generated from field: optional uint64 vms_until_limit = 3;
+   */
+  vmsUntilLimit?: bigint | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.CardinalityForecast.
+ * Use `create(CardinalityForecastSchema)` to create a new message.
+ */
+export const CardinalityForecastSchema: GenMessage<CardinalityForecast> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 11);
+
+/**
+ * @generated from message blixard.v1.DiagnoseTelemetryRequest
+ */
+export type DiagnoseTelemetryRequest = Message<"blixard.v1.DiagnoseTelemetryRequest"> & {
+  /**
+   * For the whole diagnosis. Default 30 s, at most 5 minutes.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 1;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.DiagnoseTelemetryRequest.
+ * Use `create(DiagnoseTelemetryRequestSchema)` to create a new message.
+ */
+export const DiagnoseTelemetryRequestSchema: GenMessage<DiagnoseTelemetryRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 12);
+
+/**
+ * @generated from message blixard.v1.DiagnoseTelemetryResponse
+ */
+export type DiagnoseTelemetryResponse = Message<"blixard.v1.DiagnoseTelemetryResponse"> & {
+  /**
+   * @generated from oneof blixard.v1.DiagnoseTelemetryResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: blixard.v1.TelemetryCheck check = 1;
+     */
+    value: TelemetryCheck;
+    case: "check";
+  } | {
+    /**
+     * The last one.
+     *
+     * @generated from field: blixard.v1.TelemetryDiagnosis diagnosis = 2;
+     */
+    value: TelemetryDiagnosis;
+    case: "diagnosis";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message blixard.v1.DiagnoseTelemetryResponse.
+ * Use `create(DiagnoseTelemetryResponseSchema)` to create a new message.
+ */
+export const DiagnoseTelemetryResponseSchema: GenMessage<DiagnoseTelemetryResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 13);
+
+/**
+ * @generated from message blixard.v1.TelemetryCheck
+ */
+export type TelemetryCheck = Message<"blixard.v1.TelemetryCheck"> & {
+  /**
+   * What was looked at: a destination without credentials, "scrape", or "node".
+   *
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * traces, metrics, logs; empty where it concerns no signal.
+   *
+   * @generated from field: string signal = 2;
+   */
+  signal: string;
+
+  /**
+   * resolve, connect, tls, authenticate, send, acknowledge, read_back, clock, cardinality, queue, spool, drops, duplicates …
+   *
+   * @generated from field: string step = 3;
+   */
+  step: string;
+
+  /**
+   * @generated from field: blixard.v1.CheckOutcome outcome = 4;
+   */
+  outcome: CheckOutcome;
+
+  /**
+   * @generated from field: google.protobuf.Duration duration = 5;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * What was seen.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * Lower snake case, stable: e.g. grpc_to_http_gateway. Empty when all is well.
+   *
+   * @generated from field: string finding = 7;
+   */
+  finding: string;
+
+  /**
+   * What to do. Empty when all is well.
+   *
+   * @generated from field: string fix = 8;
+   */
+  fix: string;
+};
+
+/**
+ * Describes the message blixard.v1.TelemetryCheck.
+ * Use `create(TelemetryCheckSchema)` to create a new message.
+ */
+export const TelemetryCheckSchema: GenMessage<TelemetryCheck> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 14);
+
+/**
+ * @generated from message blixard.v1.TelemetryDiagnosis
+ */
+export type TelemetryDiagnosis = Message<"blixard.v1.TelemetryDiagnosis"> & {
+  /**
+   * @generated from field: blixard.v1.CheckOutcome outcome = 1;
+   */
+  outcome: CheckOutcome;
+
+  /**
+   * @generated from field: uint32 ok = 2;
+   */
+  ok: number;
+
+  /**
+   * @generated from field: uint32 warnings = 3;
+   */
+  warnings: number;
+
+  /**
+   * @generated from field: uint32 failed = 4;
+   */
+  failed: number;
+
+  /**
+   * @generated from field: uint32 skipped = 5;
+   */
+  skipped: number;
+
+  /**
+   * The trace of the canaries.
+   *
+   * @generated from field: string trace_id = 6;
+   */
+  traceId: string;
+};
+
+/**
+ * Describes the message blixard.v1.TelemetryDiagnosis.
+ * Use `create(TelemetryDiagnosisSchema)` to create a new message.
+ */
+export const TelemetryDiagnosisSchema: GenMessage<TelemetryDiagnosis> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 15);
+
+/**
+ * @generated from message blixard.v1.TraceRule
+ */
+export type TraceRule = Message<"blixard.v1.TraceRule"> & {
+  /**
+   * @generated from field: string rule_id = 1;
+   */
+  ruleId: string;
+
+  /**
+   * The VM it is about: its id, and its name when the rule was made.
+   *
+   * @generated from field: string vm_id = 2;
+   */
+  vmId: string;
+
+  /**
+   * @generated from field: string vm_name = 3;
+   */
+  vmName: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expire_time = 5;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The trace of the call that made it.
+   *
+   * @generated from field: string trace_id = 6;
+   */
+  traceId: string;
+};
+
+/**
+ * Describes the message blixard.v1.TraceRule.
+ * Use `create(TraceRuleSchema)` to create a new message.
+ */
+export const TraceRuleSchema: GenMessage<TraceRule> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 16);
+
+/**
+ * @generated from message blixard.v1.CreateTraceRuleRequest
+ */
+export type CreateTraceRuleRequest = Message<"blixard.v1.CreateTraceRuleRequest"> & {
+  /**
+   * Name or id.
+   *
+   * @generated from field: string vm = 1;
+   */
+  vm: string;
+
+  /**
+   * 1 s to 24 h.
+   *
+   * @generated from field: google.protobuf.Duration duration = 2;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.CreateTraceRuleRequest.
+ * Use `create(CreateTraceRuleRequestSchema)` to create a new message.
+ */
+export const CreateTraceRuleRequestSchema: GenMessage<CreateTraceRuleRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 17);
+
+/**
+ * @generated from message blixard.v1.CreateTraceRuleResponse
+ */
+export type CreateTraceRuleResponse = Message<"blixard.v1.CreateTraceRuleResponse"> & {
+  /**
+   * @generated from field: blixard.v1.TraceRule rule = 1;
+   */
+  rule?: TraceRule | undefined;
+};
+
+/**
+ * Describes the message blixard.v1.CreateTraceRuleResponse.
+ * Use `create(CreateTraceRuleResponseSchema)` to create a new message.
+ */
+export const CreateTraceRuleResponseSchema: GenMessage<CreateTraceRuleResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 18);
+
+/**
+ * @generated from message blixard.v1.ListTraceRulesRequest
+ */
+export type ListTraceRulesRequest = Message<"blixard.v1.ListTraceRulesRequest"> & {
+};
+
+/**
+ * Describes the message blixard.v1.ListTraceRulesRequest.
+ * Use `create(ListTraceRulesRequestSchema)` to create a new message.
+ */
+export const ListTraceRulesRequestSchema: GenMessage<ListTraceRulesRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 19);
+
+/**
+ * @generated from message blixard.v1.ListTraceRulesResponse
+ */
+export type ListTraceRulesResponse = Message<"blixard.v1.ListTraceRulesResponse"> & {
+  /**
+   * The one that ends next first.
+   *
+   * @generated from field: repeated blixard.v1.TraceRule rules = 1;
+   */
+  rules: TraceRule[];
+};
+
+/**
+ * Describes the message blixard.v1.ListTraceRulesResponse.
+ * Use `create(ListTraceRulesResponseSchema)` to create a new message.
+ */
+export const ListTraceRulesResponseSchema: GenMessage<ListTraceRulesResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 20);
+
+/**
+ * @generated from message blixard.v1.DeleteTraceRuleRequest
+ */
+export type DeleteTraceRuleRequest = Message<"blixard.v1.DeleteTraceRuleRequest"> & {
+  /**
+   * @generated from field: string rule_id = 1;
+   */
+  ruleId: string;
+};
+
+/**
+ * Describes the message blixard.v1.DeleteTraceRuleRequest.
+ * Use `create(DeleteTraceRuleRequestSchema)` to create a new message.
+ */
+export const DeleteTraceRuleRequestSchema: GenMessage<DeleteTraceRuleRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 21);
+
+/**
+ * @generated from message blixard.v1.DeleteTraceRuleResponse
+ */
+export type DeleteTraceRuleResponse = Message<"blixard.v1.DeleteTraceRuleResponse"> & {
+};
+
+/**
+ * Describes the message blixard.v1.DeleteTraceRuleResponse.
+ * Use `create(DeleteTraceRuleResponseSchema)` to create a new message.
+ */
+export const DeleteTraceRuleResponseSchema: GenMessage<DeleteTraceRuleResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 22);
+
+/**
+ * @generated from message blixard.v1.GetLogLevelRequest
+ */
+export type GetLogLevelRequest = Message<"blixard.v1.GetLogLevelRequest"> & {
+};
+
+/**
+ * Describes the message blixard.v1.GetLogLevelRequest.
+ * Use `create(GetLogLevelRequestSchema)` to create a new message.
+ */
+export const GetLogLevelRequestSchema: GenMessage<GetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 23);
+
+/**
+ * @generated from message blixard.v1.GetLogLevelResponse
+ */
+export type GetLogLevelResponse = Message<"blixard.v1.GetLogLevelResponse"> & {
+  /**
+   * @generated from field: blixard.v1.LogLevel level = 1;
+   */
+  level: LogLevel;
+};
+
+/**
+ * Describes the message blixard.v1.GetLogLevelResponse.
+ * Use `create(GetLogLevelResponseSchema)` to create a new message.
+ */
+export const GetLogLevelResponseSchema: GenMessage<GetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 24);
+
+/**
+ * @generated from message blixard.v1.SetLogLevelRequest
+ */
+export type SetLogLevelRequest = Message<"blixard.v1.SetLogLevelRequest"> & {
+  /**
+   * @generated from field: blixard.v1.LogLevel level = 1;
+   */
+  level: LogLevel;
+};
+
+/**
+ * Describes the message blixard.v1.SetLogLevelRequest.
+ * Use `create(SetLogLevelRequestSchema)` to create a new message.
+ */
+export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 25);
+
+/**
+ * @generated from message blixard.v1.SetLogLevelResponse
+ */
+export type SetLogLevelResponse = Message<"blixard.v1.SetLogLevelResponse"> & {
+  /**
+   * @generated from field: blixard.v1.LogLevel previous_level = 1;
+   */
+  previousLevel: LogLevel;
+};
+
+/**
+ * Describes the message blixard.v1.SetLogLevelResponse.
+ * Use `create(SetLogLevelResponseSchema)` to create a new message.
+ */
+export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_telemetry, 26);
+
+/**
  * @generated from enum blixard.v1.SpanKind
  */
 export const SpanKind = {
@@ -315,7 +888,93 @@ export const SpanKindSchema: GenEnum<SpanKind> = /*@__PURE__*/
   enumDesc(file_blixard_v1_telemetry, 0);
 
 /**
- * What a node knows of itself: traces from its own ring.
+ * @generated from enum blixard.v1.CheckOutcome
+ */
+export const CheckOutcome = {
+  /**
+   * @generated from enum value: CHECK_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: CHECK_OUTCOME_OK = 1;
+   */
+  OK: 1,
+
+  /**
+   * It works, but not as it should.
+   *
+   * @generated from enum value: CHECK_OUTCOME_WARNING = 2;
+   */
+  WARNING: 2,
+
+  /**
+   * @generated from enum value: CHECK_OUTCOME_FAILED = 3;
+   */
+  FAILED: 3,
+
+  /**
+   * There was nothing to check, or an earlier step failed.
+   *
+   * @generated from enum value: CHECK_OUTCOME_SKIPPED = 4;
+   */
+  SKIPPED: 4,
+} as const;
+
+/**
+ * @generated from enum blixard.v1.CheckOutcome
+ */
+export type CheckOutcome = (typeof CheckOutcome)[keyof typeof CheckOutcome] | UnknownEnum;
+
+/**
+ * Describes the enum blixard.v1.CheckOutcome.
+ */
+export const CheckOutcomeSchema: GenEnum<CheckOutcome> = /*@__PURE__*/
+  enumDesc(file_blixard_v1_telemetry, 1);
+
+/**
+ * @generated from enum blixard.v1.LogLevel
+ */
+export const LogLevel = {
+  /**
+   * @generated from enum value: LOG_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_DEBUG = 1;
+   */
+  DEBUG: 1,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_INFO = 2;
+   */
+  INFO: 2,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_WARN = 3;
+   */
+  WARN: 3,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_ERROR = 4;
+   */
+  ERROR: 4,
+} as const;
+
+/**
+ * @generated from enum blixard.v1.LogLevel
+ */
+export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel] | UnknownEnum;
+
+/**
+ * Describes the enum blixard.v1.LogLevel.
+ */
+export const LogLevelSchema: GenEnum<LogLevel> = /*@__PURE__*/
+  enumDesc(file_blixard_v1_telemetry, 2);
+
+/**
+ * What a node knows of itself: traces from its own ring, and how its telemetry fares.
  *
  * @generated from service blixard.v1.TelemetryService
  */
@@ -337,6 +996,70 @@ export const TelemetryService: GenService<{
     methodKind: "unary";
     input: typeof RecordSpansRequestSchema;
     output: typeof RecordSpansResponseSchema;
+  },
+  /**
+   * Who costs how many series on this node, and what more would cost.
+   *
+   * @generated from rpc blixard.v1.TelemetryService.GetCardinality
+   */
+  getCardinality: {
+    methodKind: "unary";
+    input: typeof GetCardinalityRequestSchema;
+    output: typeof GetCardinalityResponseSchema;
+  },
+  /**
+   * Sends a canary of every signal to every destination of this node and tells of each step as it is done.
+   *
+   * @generated from rpc blixard.v1.TelemetryService.DiagnoseTelemetry
+   */
+  diagnoseTelemetry: {
+    methodKind: "server_streaming";
+    input: typeof DiagnoseTelemetryRequestSchema;
+    output: typeof DiagnoseTelemetryResponseSchema;
+  },
+  /**
+   * From now on, for a time, the operations of one VM are exported whatever the sampling ratio. On all nodes.
+   *
+   * @generated from rpc blixard.v1.TelemetryService.CreateTraceRule
+   */
+  createTraceRule: {
+    methodKind: "unary";
+    input: typeof CreateTraceRuleRequestSchema;
+    output: typeof CreateTraceRuleResponseSchema;
+  },
+  /**
+   * @generated from rpc blixard.v1.TelemetryService.ListTraceRules
+   */
+  listTraceRules: {
+    methodKind: "unary";
+    input: typeof ListTraceRulesRequestSchema;
+    output: typeof ListTraceRulesResponseSchema;
+  },
+  /**
+   * @generated from rpc blixard.v1.TelemetryService.DeleteTraceRule
+   */
+  deleteTraceRule: {
+    methodKind: "unary";
+    input: typeof DeleteTraceRuleRequestSchema;
+    output: typeof DeleteTraceRuleResponseSchema;
+  },
+  /**
+   * The least severity that this node logs; it is as configured again when the node is restarted.
+   *
+   * @generated from rpc blixard.v1.TelemetryService.GetLogLevel
+   */
+  getLogLevel: {
+    methodKind: "unary";
+    input: typeof GetLogLevelRequestSchema;
+    output: typeof GetLogLevelResponseSchema;
+  },
+  /**
+   * @generated from rpc blixard.v1.TelemetryService.SetLogLevel
+   */
+  setLogLevel: {
+    methodKind: "unary";
+    input: typeof SetLogLevelRequestSchema;
+    output: typeof SetLogLevelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_blixard_v1_telemetry, 0);
