@@ -8,9 +8,13 @@
  *   const { families, ended } = reader.read(); at every export
  *   for (const family of families) for (const series of family.series) …
  *
+ * An info's series has the value 1. A stateset is a family of numbers, 1 for the state
+ * that holds and 0 for each of the others; the state is the attribute with the metric's name.
+ *
  * Two slots on a series belong to its readers: `encodedAttributes` to the OTLP
  * encoder, `prefix` to the page. Both live and die with the series.
  */
+import type { SpanScope } from "#model/recorded-span.ts";
 import type { AttributeValue, MetricDescriptor } from "../port.ts";
 
 /** Key and value. */
@@ -82,6 +86,8 @@ export type Series = NumberSeries | HistogramSeries;
 
 export interface MetricFamily {
   readonly descriptor: MetricDescriptor;
+  /** The library that measures; absent: Blixard itself. */
+  readonly scope?: SpanScope | undefined;
   /** Live: it changes when series come and go, in any order. */
   readonly series: readonly Series[];
 }
@@ -89,6 +95,8 @@ export interface MetricFamily {
 /** A series that is gone: OTLP sends one point without a value (NO_RECORDED_VALUE) for it. */
 export interface EndedSeries {
   readonly descriptor: MetricDescriptor;
+  /** The family's. */
+  readonly scope?: SpanScope | undefined;
   readonly series: Series;
 }
 
