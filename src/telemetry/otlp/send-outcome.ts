@@ -4,15 +4,72 @@
  */
 import { status } from "@grpc/grpc-js";
 
+/** What stands in the way, as far as one attempt can tell: a closed set, on both transports. */
+export const networkProblems = [
+  // On the way to the host
+  "name_not_found",
+  "connection_refused",
+  "unreachable",
+  "connection_reset",
+  "timeout",
+  // TLS
+  "certificate_self_signed",
+  /** Signed by an authority that is not trusted here. */
+  "certificate_untrusted",
+  "certificate_expired",
+  "certificate_not_yet_valid",
+  "certificate_wrong_host",
+  /** The server wants a client certificate, or another one. */
+  "client_certificate_refused",
+  "tls_to_plaintext_port",
+  "plaintext_to_tls_port",
+  "tls_failed",
+  // The wrong protocol
+  "grpc_to_http1_port",
+  "http_to_grpc_port",
+  // What the server says
+  /** 401, UNAUTHENTICATED. */
+  "unauthenticated",
+  /** 403, PERMISSION_DENIED. */
+  "forbidden",
+  /** 404, UNIMPLEMENTED: no such path or service, so this signal is not taken there. */
+  "signal_not_taken",
+  "redirected",
+  "throttled",
+  /** 502, 503, 504, UNAVAILABLE and the like: later, perhaps. */
+  "server_unavailable",
+  /** 500 and other failures of the server's own. */
+  "server_error",
+  /** 400, INVALID_ARGUMENT and other answers that blame the request. */
+  "request_refused",
+  "request_too_large",
+  // The answer itself
+  /** A web page, another content type, or bytes that do not parse. */
+  "response_not_otlp",
+  "response_too_large",
+  /** We gave up: the node is stopping. */
+  "cancelled",
+  "other",
+] as const;
+export type NetworkProblem = (typeof networkProblems)[number];
+
+interface Failure {
+  /** Stable, for `error.type`: a gRPC code's name, an HTTP status, or an error code of the system. */
+  readonly errorType: string;
+  /** For people. */
+  readonly reason: string;
+  readonly cause?: NetworkProblem;
+}
+
 export type SendOutcome =
   | { readonly kind: "accepted"; readonly note?: string }
   /** Taken but for some items; never sent again. */
   | { readonly kind: "partial"; readonly rejectedItems: number; readonly reason: string }
-  | { readonly kind: "retry"; readonly errorType: string; readonly reason: string; readonly afterMs?: number }
+  | ({ readonly kind: "retry"; readonly afterMs?: number } & Failure)
   /** This backend does not take the signal. */
-  | { readonly kind: "unsupported"; readonly errorType: string; readonly reason: string }
+  | ({ readonly kind: "unsupported" } & Failure)
   /** Sending the same again would fail again. */
-  | { readonly kind: "refused"; readonly errorType: string; readonly reason: string };
+  | ({ readonly kind: "refused" } & Failure);
 
 export interface Transport {
   /** One attempt within the destination's timeout. Never rejects. */
