@@ -25,6 +25,7 @@ import { createLogger, type LoggerRuntime } from "./logging/logger.ts";
 import { createLineWriter } from "./logging/stderr-writer.ts";
 import { createInertMetrics } from "./metrics/inert-metrics.ts";
 import { createMetricsEngine, type MetricsEngine } from "./metrics/metrics-engine.ts";
+import type { DestinationStatus } from "./otlp/destination-status.ts";
 import { createOtlpClient, type OtlpClient } from "./otlp/otlp-client.ts";
 import type { LogLevel, Metrics, Telemetry } from "./port.ts";
 import { createRecorder, type RecordingPipeline, type SpanRecorder } from "./recorder/recorder.ts";
@@ -45,6 +46,8 @@ export interface TelemetryRuntime extends Telemetry {
   /** Opens `/metrics`, `/healthz` and `/readyz`. The caller closes it. */
   startMetricsServer(options: Pick<MetricsServerOptions, "bind" | "readiness" | "limits">): Promise<MetricsServer>;
   setLogLevel(level: LogLevel): void;
+  /** How each destination of each signal is doing. */
+  destinations(): readonly DestinationStatus[];
   /** Sends what is left within `timeoutMs`, then ends everything; once. Never rejects. */
   shutdown(timeoutMs: number): Promise<void>;
 }
@@ -125,6 +128,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
       logger.setLevel(level);
       stderrLogger.setLevel(level);
     },
+    destinations: () => client.status(),
     shutdown: (timeoutMs) => (stopping ??= stop(timeoutMs)),
   };
 

@@ -18,6 +18,7 @@ import {
   type BatchExporter,
   type BatchSignals,
 } from "./batch-exporter.ts";
+import type { DestinationStatus } from "./destination-status.ts";
 import { resolveDestination, type OtlpSignal } from "./destination.ts";
 import { createLogEncoder, estimateLogBytes } from "./encode-logs.ts";
 import { encodeSpans } from "./encode-spans.ts";
@@ -35,6 +36,8 @@ export interface OtlpClient {
   /** Gives up what is still under way: `flush` then resolves soon. */
   abort(): void;
   close(): void;
+  /** Each destination of each signal, in the order of the configuration. */
+  status(): readonly DestinationStatus[];
 }
 
 export interface OtlpClientOptions {
@@ -109,6 +112,7 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
     close() {
       for (const sender of senders) sender.close();
     },
+    status: () => [],
   };
 }
 
