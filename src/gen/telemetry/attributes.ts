@@ -95,6 +95,18 @@ export const attributes = {
       "down"
     ]
   },
+  "blixard.node.version": {
+    type: "string",
+    brief: "Version of Blixard."
+  },
+  "blixard.node.runtime_version": {
+    type: "string",
+    brief: "Version of Node.js that runs the daemon."
+  },
+  "blixard.node.architecture": {
+    type: "string",
+    brief: "Architecture of the processor, as `host.arch` names it."
+  },
   "blixard.node.resource": {
     type: "string",
     brief: "Resource of the node.",
@@ -299,6 +311,10 @@ export const attributes = {
   "blixard.store.entry_count": {
     type: "int",
     brief: "Entries that were read."
+  },
+  "blixard.telemetry.canary_id": {
+    type: "string",
+    brief: "Id of a diagnosis, the same on its span, metric and log."
   },
   "blixard.telemetry.format": {
     type: "string",

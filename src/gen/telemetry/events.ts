@@ -122,6 +122,19 @@ export const storeMemberExited = {
   }
 } as const;
 
+/** A diagnosis sends this to see whether logs arrive. */
+export const telemetryCanary = {
+  name: "blixard.telemetry.canary",
+  severity: "info",
+  brief: "A diagnosis sends this to see whether logs arrive.",
+  attributes: {
+    "blixard.telemetry.canary_id": {
+      type: "string",
+      requirement: "required"
+    }
+  }
+} as const;
+
 /** A destination of telemetry changed its state for a signal. */
 export const telemetryDestinationState = {
   name: "blixard.telemetry.destination_state",

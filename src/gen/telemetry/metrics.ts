@@ -430,14 +430,14 @@ export const nodeFragmentation = {
   attributes: {}
 } as const;
 
-/** 1 for the state the node is in, 0 for the others. */
+/** State the node is in. */
 export const nodeState = {
   name: "blixard.node.state",
   prometheusName: "blixard_node_state",
-  instrument: "gauge",
+  instrument: "stateset",
   unit: "{state}",
   valueType: "int",
-  brief: "1 for the state the node is in, 0 for the others.",
+  brief: "State the node is in.",
   attributes: {
     "blixard.node.state": {
       type: "string",
@@ -448,6 +448,30 @@ export const nodeState = {
         "stopping",
         "down"
       ]
+    }
+  }
+} as const;
+
+/** What this node runs. */
+export const nodeBuild = {
+  name: "blixard.node.build",
+  prometheusName: "blixard_node_build_info",
+  instrument: "info",
+  unit: "{build}",
+  valueType: "int",
+  brief: "What this node runs.",
+  attributes: {
+    "blixard.node.version": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.node.runtime_version": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.node.architecture": {
+      type: "string",
+      requirement: "required"
     }
   }
 } as const;
@@ -1026,6 +1050,22 @@ export const storeMemberRestarts = {
   attributes: {}
 } as const;
 
+/** A diagnosis sends this to see whether metrics arrive; 1 while it runs, and ended after it. */
+export const telemetryCanary = {
+  name: "blixard.telemetry.canary",
+  prometheusName: "blixard_telemetry_canary",
+  instrument: "gauge",
+  unit: "{canary}",
+  valueType: "int",
+  brief: "A diagnosis sends this to see whether metrics arrive; 1 while it runs, and ended after it.",
+  attributes: {
+    "blixard.telemetry.canary_id": {
+      type: "string",
+      requirement: "required"
+    }
+  }
+} as const;
+
 /** Time from a scrape's request to the end of its page. */
 export const telemetryScrapeDuration = {
   name: "blixard.telemetry.scrape.duration",
@@ -1189,6 +1229,17 @@ export const telemetryMeasurementsDropped = {
       ]
     }
   }
+} as const;
+
+/** Measurements that were kept with the span they were made in. */
+export const telemetryExemplars = {
+  name: "blixard.telemetry.exemplars",
+  prometheusName: "blixard_telemetry_exemplars_total",
+  instrument: "counter",
+  unit: "{exemplar}",
+  valueType: "int",
+  brief: "Measurements that were kept with the span they were made in.",
+  attributes: {}
 } as const;
 
 /** Time to collect a group of metrics. */

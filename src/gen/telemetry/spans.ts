@@ -634,6 +634,19 @@ export const guestReady = {
   }
 } as const;
 
+/** A diagnosis sends this to see whether spans arrive. It has no duration of meaning. */
+export const telemetryCanary = {
+  name: "telemetry.canary",
+  kind: "internal",
+  brief: "A diagnosis sends this to see whether spans arrive. It has no duration of meaning.",
+  attributes: {
+    "blixard.telemetry.canary_id": {
+      type: "string",
+      requirement: "required"
+    }
+  }
+} as const;
+
 /** The API validates a request for a VM and stores the intent. */
 export const vmAdmit = {
   name: "vm.admit",
