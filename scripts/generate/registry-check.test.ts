@@ -15,6 +15,7 @@ const declared = `
     attributes:
       - { id: blixard.vm.id, type: string, stability: development, brief: Id., examples: [a], annotations: { blixard: { per_vm_attribute: true } } }
       - { id: blixard.vm.state, type: string, stability: development, brief: State., examples: [a] }
+      - { id: blixard.vm.mood, stability: development, brief: Mood., type: { members: [{ id: a, value: a, brief: A., stability: development }] } }
 `;
 
 interface MetricText {
@@ -55,6 +56,15 @@ function findingsIn(file: string, ...groups: readonly string[]): string[] {
 
 describe("the naming rules", () => {
   test("a good metric breaks none", () => assert.deepEqual(findings(metric({})), []));
+
+  test("a good stateset and a good info break none", () => {
+    const mood = { name: "blixard.vm.mood", unit: "{state}", attributes: ["blixard.vm.mood"] };
+    assert.deepEqual(findings(metric({ ...mood, annotations: "{ kind: stateset }" })), []);
+    assert.deepEqual(
+      findings(metric({ name: "blixard.vm.build", unit: "{build}", annotations: "{ kind: info }" })),
+      [],
+    );
+  });
 
   const histogram = { instrument: "histogram", unit: "s", annotations: "{ buckets: [1, 2] }" };
   const bad: readonly [rule: string, groups: readonly string[], id: string][] = [
@@ -145,6 +155,48 @@ describe("the naming rules", () => {
     [
       "a count beside a histogram of that name",
       [metric({ ...histogram, name: "blixard.vm.boot", unit: "{vm}" }), metric({ name: "blixard.vm.boot_count" })],
+      "prometheus_name_collision",
+    ],
+    [
+      "a stateset without an attribute of its own name",
+      [metric({ name: "blixard.vm.mood", unit: "{state}", annotations: "{ kind: stateset }" })],
+      "invalid_stateset",
+    ],
+    [
+      "a stateset of any text",
+      [
+        metric({
+          name: "blixard.vm.state",
+          unit: "{state}",
+          attributes: ["blixard.vm.state"],
+          annotations: "{ kind: stateset }",
+        }),
+      ],
+      "invalid_stateset",
+    ],
+    [
+      "a stateset with a unit",
+      [
+        metric({
+          name: "blixard.vm.mood",
+          unit: "s",
+          attributes: ["blixard.vm.mood"],
+          annotations: "{ kind: stateset }",
+        }),
+      ],
+      "unit_mismatch",
+    ],
+    [
+      "an info that is declared as a counter",
+      [metric({ name: "blixard.vm.build", instrument: "counter", unit: "{build}", annotations: "{ kind: info }" })],
+      "unexpected_instrument",
+    ],
+    [
+      "a gauge beside an info of that name",
+      [
+        metric({ name: "blixard.vm.build", unit: "{build}", annotations: "{ kind: info }" }),
+        metric({ name: "blixard.vm_build", instrument: "gauge", unit: "{build}" }),
+      ],
       "prometheus_name_collision",
     ],
     [

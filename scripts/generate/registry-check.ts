@@ -68,7 +68,12 @@ export function checkRegistry(registry: Registry): Finding[] {
     }
   }
   const perVm = new Set(registry.attributes.filter((attribute) => attribute.perVm).map((attribute) => attribute.name));
-  for (const metric of registry.metrics) checkMetric(metric, perVm, report);
+  const closed = new Set(registry.attributes.filter(({ values }) => values !== undefined).map(({ name }) => name));
+  for (const metric of registry.metrics) {
+    checkMetric(metric, perVm, report);
+    if (metric.instrument === "stateset") checkStateset(metric, closed, report);
+    if (metric.instrument === "info") checkInfo(metric, report);
+  }
   checkPrometheusNames(registry.metrics, report);
   return findings;
 }
@@ -187,13 +192,38 @@ function checkBuckets(metric: RegistryMetric, report: Report): void {
   }
 }
 
+/** Source: OpenMetrics 1.0, "StateSet": the label that tells the state has the name of the metric. */
+function checkStateset(metric: RegistryMetric, closed: ReadonlySet<string>, report: Report): void {
+  const states = metric.attributes.filter(({ name }) => name === metric.name && closed.has(name));
+  if (states.length !== 1) {
+    report("invalid_stateset", metric, `a stateset has a closed attribute ${metric.name}: its states`);
+  }
+  checkUnitless(metric, report);
+}
+
+function checkInfo(metric: RegistryMetric, report: Report): void {
+  if (metric.attributes.length === 0) report("invalid_info", metric, "an info says what it is in attributes");
+  checkUnitless(metric, report);
+}
+
+function checkUnitless(metric: RegistryMetric, report: Report): void {
+  if (metric.declaredInstrument !== "updowncounter")
+    report("unexpected_instrument", metric, `an ${metric.instrument} is declared as the updowncounter it is by OTLP`);
+  if (!/^\{.*\}$/.test(metric.unit))
+    report("unit_mismatch", metric, `a ${metric.instrument} has no unit but an annotation such as {state}`);
+}
+
 /** Every sample name may belong to one family, and a metric's labels must stay apart. */
 function checkPrometheusNames(metrics: readonly RegistryMetric[], report: Report): void {
   const owners = new Map<string, string>();
   for (const metric of metrics) {
     const name = prometheusMetricName(metric);
     const base = name.replace(/_total$/, "");
-    if (metric.instrument !== "counter" && reservedSuffixes.some((suffix) => name.endsWith(suffix))) {
+    if (
+      metric.instrument !== "counter" &&
+      metric.instrument !== "info" &&
+      reservedSuffixes.some((suffix) => name.endsWith(suffix))
+    ) {
       report("prometheus_reserved_suffix", metric, `${name} ends in a suffix that Prometheus gives a meaning`);
     }
     const samples =
@@ -201,7 +231,9 @@ function checkPrometheusNames(metrics: readonly RegistryMetric[], report: Report
         ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`, `${name}_created`]
         : metric.instrument === "counter"
           ? [base, name, `${base}_created`]
-          : [name];
+          : metric.instrument === "info"
+            ? [name.replace(/_info$/, ""), name]
+            : [name];
     for (const sample of samples) {
       const owner = owners.get(sample);
       if (owner !== undefined) report("prometheus_name_collision", metric, `${sample} is a sample of ${owner} too`);

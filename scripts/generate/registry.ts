@@ -52,7 +52,14 @@ const groupSchema = z.discriminatedUnion("type", [
     unit: z.string(),
     annotations: z
       .strictObject({
-        blixard: z.strictObject({ buckets: z.array(z.number()).optional(), per_vm: z.boolean().optional() }).optional(),
+        blixard: z
+          .strictObject({
+            buckets: z.array(z.number()).optional(),
+            per_vm: z.boolean().optional(),
+            // The format knows neither: they are declared as what they are on the OTLP route.
+            kind: z.enum(["info", "stateset"]).optional(),
+          })
+          .optional(),
         code_generation: z.strictObject({ metric_value_type: z.enum(["int", "double"]) }).optional(),
       })
       .optional(),
@@ -107,7 +114,9 @@ interface Signal {
 }
 
 export interface RegistryMetric extends Signal {
-  readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram";
+  readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram" | "info" | "stateset";
+  /** As the registry's format names it. */
+  readonly declaredInstrument: "counter" | "updowncounter" | "gauge" | "histogram";
   readonly unit: string;
   readonly valueType: "int" | "double";
   readonly buckets?: readonly number[];
@@ -173,10 +182,11 @@ type MetricGroup = Extract<z.infer<typeof groupSchema>, { type: "metric" }>;
 
 function metricFields(
   group: MetricGroup,
-): Pick<RegistryMetric, "instrument" | "unit" | "valueType" | "perVm" | "buckets"> {
+): Pick<RegistryMetric, "instrument" | "declaredInstrument" | "unit" | "valueType" | "perVm" | "buckets"> {
   const { blixard, code_generation: codeGeneration } = group.annotations ?? {};
   return {
-    instrument: group.instrument,
+    instrument: blixard?.kind ?? group.instrument,
+    declaredInstrument: group.instrument,
     unit: group.unit,
     valueType: codeGeneration?.metric_value_type ?? (group.unit === "s" || group.unit === "1" ? "double" : "int"),
     perVm: blixard?.per_vm ?? false,

@@ -95,18 +95,6 @@ export const attributes = {
       "down"
     ]
   },
-  "blixard.node.version": {
-    type: "string",
-    brief: "Version of Blixard."
-  },
-  "blixard.node.runtime_version": {
-    type: "string",
-    brief: "Version of Node.js that runs the daemon."
-  },
-  "blixard.node.architecture": {
-    type: "string",
-    brief: "Architecture of the processor, as `host.arch` names it."
-  },
   "blixard.node.resource": {
     type: "string",
     brief: "Resource of the node.",
@@ -311,6 +299,18 @@ export const attributes = {
   "blixard.store.entry_count": {
     type: "int",
     brief: "Entries that were read."
+  },
+  "blixard.telemetry.gap.from": {
+    type: "string",
+    brief: "When a destination began to fail, ISO 8601."
+  },
+  "blixard.telemetry.gap.to": {
+    type: "string",
+    brief: "When it was back, ISO 8601."
+  },
+  "blixard.telemetry.gap.lost": {
+    type: "int",
+    brief: "Spans, metric points or log records that were lost meanwhile; what waits on disk is not."
   },
   "blixard.telemetry.canary_id": {
     type: "string",
@@ -790,6 +790,14 @@ export const attributes = {
   "process.executable.path": {
     type: "string",
     brief: "Path of the program."
+  },
+  "process.runtime.name": {
+    type: "string",
+    brief: "What runs the program."
+  },
+  "process.runtime.version": {
+    type: "string",
+    brief: "Version of what runs the program."
   },
   "process.context_switch.type": {
     type: "string",

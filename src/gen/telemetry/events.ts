@@ -122,6 +122,40 @@ export const storeMemberExited = {
   }
 } as const;
 
+/** A destination that was failing is back. */
+export const telemetryGap = {
+  name: "blixard.telemetry.gap",
+  severity: "info",
+  brief: "A destination that was failing is back.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    },
+    "blixard.telemetry.gap.from": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.gap.to": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.gap.lost": {
+      type: "int",
+      requirement: "required"
+    }
+  }
+} as const;
+
 /** A diagnosis sends this to see whether logs arrive. */
 export const telemetryCanary = {
   name: "blixard.telemetry.canary",

@@ -461,15 +461,15 @@ export const nodeBuild = {
   valueType: "int",
   brief: "What this node runs.",
   attributes: {
-    "blixard.node.version": {
+    "service.version": {
       type: "string",
       requirement: "required"
     },
-    "blixard.node.runtime_version": {
+    "process.runtime.version": {
       type: "string",
       requirement: "required"
     },
-    "blixard.node.architecture": {
+    "process.runtime.name": {
       type: "string",
       requirement: "required"
     }
@@ -1048,6 +1048,135 @@ export const storeMemberRestarts = {
   valueType: "int",
   brief: "Restarts of the supervised consensus member.",
   attributes: {}
+} as const;
+
+/** Bytes on disk that wait for a destination to come back. */
+export const telemetrySpoolUsage = {
+  name: "blixard.telemetry.spool.usage",
+  prometheusName: "blixard_telemetry_spool_usage_bytes",
+  instrument: "updowncounter",
+  unit: "By",
+  valueType: "int",
+  brief: "Bytes on disk that wait for a destination to come back.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    }
+  }
+} as const;
+
+/** Most bytes on disk that may wait for a destination. */
+export const telemetrySpoolLimit = {
+  name: "blixard.telemetry.spool.limit",
+  prometheusName: "blixard_telemetry_spool_limit_bytes",
+  instrument: "updowncounter",
+  unit: "By",
+  valueType: "int",
+  brief: "Most bytes on disk that may wait for a destination.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    }
+  }
+} as const;
+
+/** Spans, metric points or log records on disk that wait for a destination to come back. */
+export const telemetrySpoolItemCount = {
+  name: "blixard.telemetry.spool.item.count",
+  prometheusName: "blixard_telemetry_spool_item_count",
+  instrument: "updowncounter",
+  unit: "{item}",
+  valueType: "int",
+  brief: "Spans, metric points or log records on disk that wait for a destination to come back.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    }
+  }
+} as const;
+
+/** Items from disk that a destination took after it was back. */
+export const telemetrySpoolReplayed = {
+  name: "blixard.telemetry.spool.replayed",
+  prometheusName: "blixard_telemetry_spool_replayed_total",
+  instrument: "counter",
+  unit: "{item}",
+  valueType: "int",
+  brief: "Items from disk that a destination took after it was back.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    }
+  }
+} as const;
+
+/** Items on disk that were lost. They count as failed exports too. */
+export const telemetrySpoolDropped = {
+  name: "blixard.telemetry.spool.dropped",
+  prometheusName: "blixard_telemetry_spool_dropped_total",
+  instrument: "counter",
+  unit: "{item}",
+  valueType: "int",
+  brief: "Items on disk that were lost. They count as failed exports too.",
+  attributes: {
+    "blixard.telemetry.destination": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.telemetry.signal": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "traces",
+        "metrics",
+        "logs"
+      ]
+    },
+    "error.type": {
+      type: "string",
+      requirement: "required"
+    }
+  }
 } as const;
 
 /** A diagnosis sends this to see whether metrics arrive; 1 while it runs, and ended after it. */
@@ -2579,6 +2708,130 @@ export const otelSdkLogCreated = {
   valueType: "int",
   brief: "The number of log records submitted to an enabled `Logger`.",
   attributes: {}
+} as const;
+
+/** The number of log records for which the processing has finished, either successful or failed. */
+export const otelSdkProcessorLogProcessed = {
+  name: "otel.sdk.processor.log.processed",
+  prometheusName: "otel_sdk_processor_log_processed_total",
+  instrument: "counter",
+  unit: "{log_record}",
+  valueType: "int",
+  brief: "The number of log records for which the processing has finished, either successful or failed.",
+  attributes: {
+    "otel.component.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "otel.component.name": {
+      type: "string",
+      requirement: "required"
+    },
+    "error.type": {
+      type: "string",
+      requirement: "conditionally_required"
+    }
+  }
+} as const;
+
+/** The number of log records in the queue of a given instance of an SDK log processor. */
+export const otelSdkProcessorLogQueueSize = {
+  name: "otel.sdk.processor.log.queue.size",
+  prometheusName: "otel_sdk_processor_log_queue_size",
+  instrument: "updowncounter",
+  unit: "{log_record}",
+  valueType: "int",
+  brief: "The number of log records in the queue of a given instance of an SDK log processor.",
+  attributes: {
+    "otel.component.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "otel.component.name": {
+      type: "string",
+      requirement: "required"
+    }
+  }
+} as const;
+
+/** The maximum number of log records the queue of a given instance of an SDK Log Record processor can hold. */
+export const otelSdkProcessorLogQueueCapacity = {
+  name: "otel.sdk.processor.log.queue.capacity",
+  prometheusName: "otel_sdk_processor_log_queue_capacity",
+  instrument: "updowncounter",
+  unit: "{log_record}",
+  valueType: "int",
+  brief: "The maximum number of log records the queue of a given instance of an SDK Log Record processor can hold.",
+  attributes: {
+    "otel.component.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "otel.component.name": {
+      type: "string",
+      requirement: "required"
+    }
+  }
+} as const;
+
+/** The number of log records which were passed to the exporter, but that have not been exported yet (neither successful, nor failed). */
+export const otelSdkExporterLogInflight = {
+  name: "otel.sdk.exporter.log.inflight",
+  prometheusName: "otel_sdk_exporter_log_inflight",
+  instrument: "updowncounter",
+  unit: "{log_record}",
+  valueType: "int",
+  brief: "The number of log records which were passed to the exporter, but that have not been exported yet (neither successful, nor failed).",
+  attributes: {
+    "otel.component.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "otel.component.name": {
+      type: "string",
+      requirement: "required"
+    },
+    "server.address": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "server.port": {
+      type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** The number of log records for which the export has finished, either successful or failed. */
+export const otelSdkExporterLogExported = {
+  name: "otel.sdk.exporter.log.exported",
+  prometheusName: "otel_sdk_exporter_log_exported_total",
+  instrument: "counter",
+  unit: "{log_record}",
+  valueType: "int",
+  brief: "The number of log records for which the export has finished, either successful or failed.",
+  attributes: {
+    "otel.component.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "otel.component.name": {
+      type: "string",
+      requirement: "required"
+    },
+    "server.address": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "server.port": {
+      type: "int",
+      requirement: "recommended"
+    },
+    "error.type": {
+      type: "string",
+      requirement: "conditionally_required"
+    }
+  }
 } as const;
 
 /** Total CPU seconds broken down by different CPU modes. */

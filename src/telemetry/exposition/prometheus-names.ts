@@ -50,8 +50,9 @@ const perUnitWords: Readonly<Record<string, string>> = {
   y: "year",
 };
 
-/** The unit's word in the name, or undefined if it has none (`{thing}`, `1` unless a gauge). */
+/** The unit's word in the name, or undefined if it has none (`{thing}`, `1` unless a gauge; an info, a stateset). */
 export function prometheusUnit(metric: NamedMetric): string | undefined {
+  if (metric.instrument === "info" || metric.instrument === "stateset") return undefined;
   const unit = metric.unit.replaceAll(/\{[^}]*\}/g, "").trim();
   if (unit === "1") return metric.instrument === "gauge" ? "ratio" : undefined;
   const [whole = "", per] = unit.split("/");
@@ -61,13 +62,14 @@ export function prometheusUnit(metric: NamedMetric): string | undefined {
   return word === "" ? undefined : word;
 }
 
-/** The metric's name on the page, with `_total` for counters, without histogram suffixes. */
+/** The metric's name on the page, with `_total` for counters and `_info` for infos, without histogram suffixes. */
 export function prometheusMetricName(metric: NamedMetric): string {
   let name = sanitize(metric.name);
   if (metric.instrument === "counter") name = name.replace(/_total$/, "");
   const unit = prometheusUnit(metric);
   if (unit !== undefined && name !== unit && !name.endsWith(`_${unit}`)) name = `${name}_${unit}`;
   if (metric.instrument === "counter") name = `${name}_total`;
+  if (metric.instrument === "info") name = `${name.replace(/_info$/, "")}_info`;
   return /^[0-9]/.test(name) ? `_${name}` : name;
 }
 
