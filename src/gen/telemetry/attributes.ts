@@ -321,7 +321,8 @@ export const attributes = {
     brief: "Format of a scrape.",
     values: [
       "openmetrics",
-      "prometheus_text"
+      "prometheus_text",
+      "prometheus_protobuf"
     ]
   },
   "blixard.telemetry.group": {
@@ -338,7 +339,9 @@ export const attributes = {
     values: [
       "busy",
       "timeout",
-      "aborted"
+      "aborted",
+      "stalled",
+      "auth"
     ]
   },
   "blixard.telemetry.drop_reason": {

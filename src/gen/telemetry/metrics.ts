@@ -1209,7 +1209,8 @@ export const telemetryScrapeDuration = {
       requirement: "required",
       values: [
         "openmetrics",
-        "prometheus_text"
+        "prometheus_text",
+        "prometheus_protobuf"
       ]
     }
   },
@@ -1243,7 +1244,8 @@ export const telemetryScrapeSize = {
       requirement: "required",
       values: [
         "openmetrics",
-        "prometheus_text"
+        "prometheus_text",
+        "prometheus_protobuf"
       ]
     }
   },
@@ -1274,7 +1276,9 @@ export const telemetryScrapeRejected = {
       values: [
         "busy",
         "timeout",
-        "aborted"
+        "aborted",
+        "stalled",
+        "auth"
       ]
     }
   }
