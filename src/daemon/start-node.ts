@@ -157,6 +157,7 @@ async function startParts(
       manifests: work.images.repository,
       images: work.images.store,
       traces: telemetry.recorder,
+      logLevel: telemetry,
       consensus: createConsensusReader(nodeStore.kind, nodeStore.maintenance),
       clock: base.clock,
       newOperationId: randomUUID,
@@ -185,7 +186,7 @@ async function startApi(
   const { config, telemetry, clock, runDirectory } = environment;
   const server = createApiServer({
     socketPath: join(runDirectory, "api.sock"),
-    tcp: { ...config.node.bind, tokenFile: tokenFileOf(config) },
+    tcp: { ...config.node.bind, tokenFile: tokenFileOf(config), allowedHosts: config.api.allowedHosts },
     services,
     telemetry,
     clock,

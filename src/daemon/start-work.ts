@@ -11,6 +11,7 @@ import { createControlLoop } from "#control/control-loop.ts";
 import { createDeletionReconciler } from "#control/deletion-reconciler.ts";
 import { createNodeGateway } from "#control/node-gateway.ts";
 import { createPlacementReconciler } from "#control/placement-reconciler.ts";
+import { createTraceRules, type TraceRules } from "#control/trace-rules.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import type { NodeRegistration } from "#model/node.ts";
 import type { Runtime, RuntimeCapabilities } from "#runtime/runtime.ts";
@@ -21,6 +22,7 @@ import { createLeadership } from "#store/leadership.ts";
 import { createNodeRepository } from "#store/node-repository.ts";
 import { createPlacementRepository } from "#store/placement-repository.ts";
 import { createStatusRepository } from "#store/status-repository.ts";
+import { createTraceRuleRepository } from "#store/trace-rule-repository.ts";
 import { createVmRepository } from "#store/vm-repository.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
 import type { Telemetry } from "#telemetry/port.ts";
@@ -30,6 +32,7 @@ import { observeCluster } from "./observe-cluster.ts";
 
 export interface NodeWork {
   readonly admission: Admission;
+  readonly traceRules: TraceRules;
   readonly agent: Agent;
   readonly images: { readonly store: ImageStore; readonly repository: ImageRepository };
 }
@@ -57,6 +60,13 @@ export async function startWork(
   const vms = createVmRepository(store);
   const nodes = createNodeRepository(store);
   const admission = createAdmission({ vms, nodes, cache, clock, telemetry, newOperationId: randomUUID });
+  const traceRules = createTraceRules({
+    repository: createTraceRuleRepository(store),
+    cache,
+    clock,
+    newRuleId: randomUUID,
+    tracing: telemetry.tracing,
+  });
   startControl(environment, parts, lifecycle);
   const resources = await measureResources(environment);
   const agent = createAgent({
@@ -84,7 +94,7 @@ export async function startWork(
   });
   await agent.start(signal);
   telemetry.tracing.run(undefined, () => observe(environment, parts, { agent, resources }, lifecycle));
-  return { admission, agent, images };
+  return { admission, traceRules, agent, images };
 }
 
 async function startImages(

@@ -66,6 +66,7 @@ export const errorCodes = {
   NODE_NOT_FOUND: user("NOT_FOUND"),
   NOT_LEADER: system("UNAVAILABLE"),
   TRACE_NOT_FOUND: user("NOT_FOUND"),
+  TRACE_RULE_NOT_FOUND: user("NOT_FOUND"),
   // Configuration and start-up
   USAGE: user("INVALID_ARGUMENT"),
   CONFIG_INVALID: operator("INVALID_ARGUMENT"),

@@ -23,6 +23,7 @@ interface PendingChange {
   revision: bigint;
   everything: boolean;
   leadership: boolean;
+  traceRules: boolean;
   vmIds: Set<string>;
   nodeIds: Set<string>;
   images: Set<string>;
@@ -43,6 +44,7 @@ export function createChangeFeed({ maximumPendingIds }: ChangeFeedOptions): Chan
     pending.revision = revision;
     for (const item of touched) {
       if (item.kind === "leadership") pending.leadership = true;
+      else if (item.kind === "trace-rules") pending.traceRules = true;
       else if (item.kind === "cluster") pending.everything = true;
       else if (item.kind !== "nothing") idsOf(pending, item.kind).add(item.id);
     }
@@ -109,6 +111,7 @@ function emptyChange(revision: bigint): PendingChange {
     revision,
     everything: false,
     leadership: false,
+    traceRules: false,
     vmIds: new Set(),
     nodeIds: new Set(),
     images: new Set(),
@@ -116,7 +119,7 @@ function emptyChange(revision: bigint): PendingChange {
 }
 
 function everythingChanged(revision: bigint): PendingChange {
-  return { ...emptyChange(revision), everything: true, leadership: true };
+  return { ...emptyChange(revision), everything: true, leadership: true, traceRules: true };
 }
 
 function idsOf(pending: PendingChange, kind: "vm" | "node" | "image"): Set<string> {

@@ -19,6 +19,7 @@ export const recordKinds = [
   "live",
   "images",
   "image-users",
+  "trace-rules",
   "leadership",
 ] as const;
 export type RecordKind = (typeof recordKinds)[number];
@@ -37,6 +38,7 @@ export const livenessKey = (nodeId: string): string => `${STORE_PREFIX}live/${no
 export const imageKey = (name: string): string => `${STORE_PREFIX}images/${name}`;
 export const imageUserPrefix = (image: string): string => `${STORE_PREFIX}image-users/${image}/`;
 export const imageUserKey = (image: string, vmId: string): string => `${imageUserPrefix(image)}${vmId}`;
+export const traceRuleKey = (ruleId: string): string => `${STORE_PREFIX}trace-rules/${ruleId}`;
 export const leadershipKey = (role: string): string => `${STORE_PREFIX}leadership/${role}`;
 export const kindPrefix = (kind: RecordKind): string => `${STORE_PREFIX}${kind}/`;
 
@@ -58,6 +60,7 @@ const partCounts: Readonly<Record<RecordKind, number>> = {
   live: 1,
   images: 1,
   "image-users": 2,
+  "trace-rules": 1,
   leadership: 1,
 };
 

@@ -5,6 +5,7 @@
  */
 import type { ImageManifest } from "#model/image.ts";
 import type { Node, NodeRegistration } from "#model/node.ts";
+import type { TraceRule } from "#model/trace-rule.ts";
 import type { VmAssignment, VmPlacement, VmStatus } from "#model/vm.ts";
 import { parseKey, type ParsedKey } from "./keys.ts";
 import type { KeyValue } from "./key-value-store.ts";
@@ -13,6 +14,7 @@ import { imageCodec } from "./records/image-codec.ts";
 import { leaseHolderCodec, type NodePolicy, nodeCodec, nodePolicyCodec } from "./records/node-codec.ts";
 import { assignmentCodec, placementCodec } from "./records/placement-codec.ts";
 import type { Versioned } from "./records/record-codec.ts";
+import { traceRuleCodec } from "./records/trace-rule-codec.ts";
 import { vmIntentCodec } from "./records/vm-codec.ts";
 import { vmStatusCodec } from "./records/vm-status-codec.ts";
 import type { Leader, StoreView } from "./store-view.ts";
@@ -23,6 +25,7 @@ export type Touched =
   | { readonly kind: "vm"; readonly id: string }
   | { readonly kind: "node"; readonly id: string }
   | { readonly kind: "image"; readonly id: string }
+  | { readonly kind: "trace-rules" }
   | { readonly kind: "leadership" }
   | { readonly kind: "cluster" }
   | { readonly kind: "nothing" };
@@ -49,6 +52,7 @@ export function createStoreTables(): StoreTables {
   const alive = new Set<string>();
   const images = new Map<string, Versioned<ImageManifest>>();
   const imageUsers = new Map<string, Set<string>>();
+  const traceRules = new Map<string, TraceRule>();
   const leaders = new Map<string, Leader>();
   let cluster: Cluster | undefined;
   let revision = 0n;
@@ -94,6 +98,9 @@ export function createStoreTables(): StoreTables {
       case "image-users":
         imageUsers.getOrInsertComputed(first, () => new Set()).add(second);
         return { kind: "image", id: first };
+      case "trace-rules":
+        traceRules.set(first, traceRuleCodec.decode(entry).value);
+        return { kind: "trace-rules" };
       case "leadership":
         leaders.set(first, { ...leaseHolderCodec.decode(entry).value, createRevision: entry.createRevision });
         return { kind: "leadership" };
@@ -136,6 +143,9 @@ export function createStoreTables(): StoreTables {
         imageUsers.get(first)?.delete(second);
         if (imageUsers.get(first)?.size === 0) imageUsers.delete(first);
         return { kind: "image", id: first };
+      case "trace-rules":
+        traceRules.delete(first);
+        return { kind: "trace-rules" };
       case "leadership":
         leaders.delete(first);
         return { kind: "leadership" };
@@ -172,6 +182,7 @@ export function createStoreTables(): StoreTables {
     nodes: () => [...registrations.keys()].flatMap((nodeId) => node(nodeId) ?? []),
     images,
     imageUsers: (name) => imageUsers.get(name) ?? noUsers,
+    traceRules,
     leader: (role) => leaders.get(role),
   };
 

@@ -1,6 +1,7 @@
 /** What readers of the watch cache see: everything under the prefix, joined and indexed. */
 import type { ImageManifest } from "#model/image.ts";
 import type { Node, NodeRegistration, NodeResources } from "#model/node.ts";
+import type { TraceRule } from "#model/trace-rule.ts";
 import type { Vm, VmAssignment, VmIntent, VmPlacement, VmState, VmStatus } from "#model/vm.ts";
 import type { Cluster } from "./records/cluster-codec.ts";
 import type { LeaseHolder } from "./records/node-codec.ts";
@@ -58,6 +59,9 @@ export interface StoreView {
   /** Ids of VMs whose spec names the image. */
   imageUsers(name: string): ReadonlySet<string>;
 
+  /** By id. Those that ended may still be among them for a moment. */
+  readonly traceRules: ReadonlyMap<string, TraceRule>;
+
   leader(role: string): Leader | undefined;
 }
 
@@ -71,5 +75,6 @@ export interface StoreChange {
   /** Nodes whose registration, policy or liveness changed or went. */
   readonly nodeIds: ReadonlySet<string>;
   readonly images: ReadonlySet<string>;
+  readonly traceRules: boolean;
   readonly leadership: boolean;
 }

@@ -45,6 +45,8 @@ export interface TelemetryRuntime extends Telemetry {
   readonly clock: Clock;
   /** Opens `/metrics`, `/healthz` and `/readyz`. The caller closes it. */
   startMetricsServer(options: Pick<MetricsServerOptions, "bind" | "readiness" | "limits">): Promise<MetricsServer>;
+  /** The least severity that is logged now. */
+  logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
   /** How each destination of each signal is doing. */
   destinations(): readonly DestinationStatus[];
@@ -124,6 +126,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     clock,
     startMetricsServer: (server) =>
       createMetricsServer({ ...server, source: engine ?? noSeries, metrics, clock, resource: resource.attributes }),
+    logLevel: () => logger.level(),
     setLogLevel(level) {
       logger.setLevel(level);
       stderrLogger.setLevel(level);

@@ -9,8 +9,10 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { createApiServer, type ApiAddresses, type ApiLimits, type ApiServer } from "#api/api-server.ts";
 import { createApiServices } from "#api/api-services.ts";
+import type { LogLevelControl } from "#api/handlers/log-level-handler.ts";
 import type { ConsensusReader, LocalMachines, TraceReader } from "#api/ports.ts";
 import { createAdmission } from "#control/admission.ts";
+import { createTraceRules } from "#control/trace-rules.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan } from "#model/recorded-span.ts";
@@ -18,8 +20,10 @@ import { createSystemClock } from "#store/clock.ts";
 import { createImageRepository, type ImageRepository } from "#store/image-repository.ts";
 import { createMemoryKeyValueStore, type MemoryKeyValueStore } from "#store/memory/memory-key-value-store.ts";
 import { createNodeRepository, type NodeRepository } from "#store/node-repository.ts";
+import { createTraceRuleRepository } from "#store/trace-rule-repository.ts";
 import { createVmRepository, type VmRepository } from "#store/vm-repository.ts";
 import { createWatchCache, type WatchCache } from "#store/watch-cache.ts";
+import type { LogLevel } from "#telemetry/port.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "./memory-telemetry.ts";
 
 export interface ApiFixture {
@@ -103,6 +107,14 @@ export async function startApi(
       manifests,
       machines: options.machines ?? noMachines,
       traces: traceReaderOf(traces),
+      traceRules: createTraceRules({
+        repository: createTraceRuleRepository(store),
+        cache,
+        clock,
+        newRuleId: () => randomUUID(),
+        tracing: telemetry.tracing,
+      }),
+      logLevel: createLogLevel(),
       consensus: oneMember,
       clock,
       newOperationId,
@@ -134,6 +146,11 @@ export async function startApi(
     images,
     traces,
   };
+}
+
+function createLogLevel(): LogLevelControl {
+  let level: LogLevel = "info";
+  return { logLevel: () => level, setLogLevel: (next) => void (level = next) };
 }
 
 function traceReaderOf(traces: Map<string, RecordedSpan[]>): TraceReader {

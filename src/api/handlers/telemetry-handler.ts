@@ -7,8 +7,10 @@ import type { VmIntent } from "#model/vm.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
 import { spanFromMessage, spanToMessage } from "../codec/span-message.ts";
 import type { TraceReader } from "../ports.ts";
+import { createLogLevelHandler, type LogLevelHandlerOptions } from "./log-level-handler.ts";
+import { createTraceRulesHandler, type TraceRulesHandlerOptions } from "./trace-rules-handler.ts";
 
-export interface TelemetryHandlerOptions {
+export interface TelemetryHandlerOptions extends TraceRulesHandlerOptions, LogLevelHandlerOptions {
   readonly traces: TraceReader;
   readonly cache: Pick<WatchCache, "snapshot">;
 }
@@ -50,6 +52,8 @@ export function createTelemetryHandler(options: TelemetryHandlerOptions): Servic
   }
 
   return {
+    ...createTraceRulesHandler(options),
+    ...createLogLevelHandler(options),
     getTrace(request) {
       const traceId = traceIdOf(request);
       const trace = traces.trace(traceId);
