@@ -39,7 +39,10 @@ export interface MapOptions {
 }
 
 /** In TOML a table, in text `key=value,key=value` with percent-encoded values, as OpenTelemetry writes headers. */
-export function map<T>(item: ValueKind<T>, options: MapOptions): ValueKind<Readonly<Record<string, T>>> {
+export function map<T, Unit extends string>(
+  item: ValueKind<T, Unit>,
+  options: MapOptions,
+): ValueKind<Readonly<Record<string, T>>, Unit> {
   const build = (pairs: readonly (readonly [string, T | undefined])[]): Readonly<Record<string, T>> | undefined => {
     if (pairs.some(([, value]) => value === undefined)) return undefined;
     return Object.fromEntries(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -47,7 +50,7 @@ export function map<T>(item: ValueKind<T>, options: MapOptions): ValueKind<Reado
   const keyFits = (name: string): boolean => options.keyPattern.test(name) && name !== "__proto__";
   return {
     type: `table of ${item.type}`,
-    unit: "",
+    unit: item.unit,
     secret: item.secret,
     fromToml(node, context) {
       if (node.kind !== "table")

@@ -10,11 +10,12 @@
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BlixardError } from "#model/errors.ts";
+import { destinationsOfSections } from "./destinations.ts";
 import { readOtelEnvironment } from "./otel-environment.ts";
 import { ConfigError, shorten, type Place, type Problem } from "./problem.ts";
 import { nestValues, readDocument, type ReadValue } from "./read-section.ts";
-import { checkRules } from "./rules.ts";
-import { configSchema, flattenKeys, type Config, type ConfigKey } from "./schema.ts";
+import { checkAdvice, checkRules } from "./rules.ts";
+import { configSchema, flattenKeys, type Config, type ConfigKey, type KeyValues } from "./schema.ts";
 import type { ConfigHost, DefaultContext } from "./schema-types.ts";
 import { suggest } from "./suggest.ts";
 import { parseTomlDocument } from "./toml-document.ts";
@@ -77,14 +78,19 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
       problems.push({ place, key: path, message });
     }
     if (problems.length === 0)
-      return { config, entries: ALL_KEYS.map((key) => describeEntry(key, resolver, values)), warnings };
+      return {
+        config,
+        entries: ALL_KEYS.map((key) => describeEntry(key, resolver, values)),
+        warnings: [...warnings, ...checkAdvice(config)],
+      };
   }
   throw new ConfigError(sources.file === undefined ? "the configuration" : sources.file.path, problems);
 }
 
-/** The nested object has exactly the shape that the schema gives `Config`: both are made from the same table. */
+/** The nested object has exactly the shape that the schema gives `KeyValues`: both are made from the same table. */
 function buildConfig(resolver: DefaultResolver): Config {
-  return nestValues(configSchema, (path) => resolver.get(path)) as Config;
+  const values = nestValues(configSchema, (path) => resolver.get(path)) as KeyValues;
+  return Object.freeze({ ...values, destinations: destinationsOfSections(values.observability) });
 }
 
 function readFileValues(

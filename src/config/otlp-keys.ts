@@ -21,7 +21,7 @@ const headers = map(secretText, {
   keyPattern: /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/,
   keyExpectation: "expected a header name (letters, digits and -)",
 });
-const protocol = choice("grpc", "http/protobuf");
+const protocol = choice("grpc", "http/protobuf", "http/json");
 const compression = choice("gzip", "none");
 const timeout = duration({ minimumMs: 100, maximumMs: 600_000 });
 

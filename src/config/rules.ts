@@ -13,7 +13,14 @@ export interface RuleViolation {
 }
 
 export function checkRules(config: Config): readonly RuleViolation[] {
-  return [...checkListeners(config), ...checkCapacity(config), ...checkStore(config), ...checkOtlp(config)];
+  return [
+    ...checkListeners(config),
+    ...checkMetricsPage(config),
+    ...checkCapacity(config),
+    ...checkStore(config),
+    ...checkOtlp(config),
+    ...checkBatches(config),
+  ];
 }
 
 function* checkListeners({ node, observability }: Config): Iterable<RuleViolation> {
@@ -35,6 +42,51 @@ function* checkListeners({ node, observability }: Config): Iterable<RuleViolatio
       message: `is the same port as node.bind (${formatSocketAddress(node.bind)})`,
     };
   }
+}
+
+function* checkMetricsPage({ observability }: Config): Iterable<RuleViolation> {
+  const path = "observability.metrics.http_server";
+  const { basicAuth, bearerToken, certificateFile, clientCaFile, keyFile } = observability.metrics.httpServer;
+  yield* checkPair(`${path}.certificate_file`, certificateFile, `${path}.key_file`, keyFile);
+  yield* checkPair(
+    `${path}.basic_auth.username`,
+    basicAuth.username,
+    `${path}.basic_auth.password`,
+    basicAuth.password,
+  );
+  if (clientCaFile !== undefined && certificateFile === undefined)
+    yield {
+      path: `${path}.client_ca_file`,
+      message: `needs ${path}.certificate_file too: without TLS nobody shows one`,
+    };
+  if (basicAuth.username !== undefined && bearerToken !== undefined)
+    yield { path: `${path}.bearer_token`, message: `is another way to authenticate than ${path}.basic_auth: keep one` };
+}
+
+function* checkBatches({ observability: { tracing, logging } }: Config): Iterable<RuleViolation> {
+  for (const [section, { batchSize, queueSize }] of [
+    ["tracing", tracing.batch],
+    ["logging", logging.batch],
+  ] as const) {
+    if (batchSize > queueSize) {
+      const path = `observability.${section}.batch`;
+      yield { path: `${path}.batch_size`, message: `is more than ${path}.queue_size (${queueSize})` };
+    }
+  }
+}
+
+/** What works and is seldom wanted. */
+export function checkAdvice({ observability: { enabled, metrics } }: Config): readonly string[] {
+  const { basicAuth, bearerToken, bind, certificateFile, clientCaFile, enabled: served } = metrics.httpServer;
+  const authenticated = basicAuth.username !== undefined || bearerToken !== undefined || clientCaFile !== undefined;
+  if (!enabled || !served || isLoopback(bind) || (certificateFile !== undefined && authenticated)) return [];
+  return [
+    `observability.metrics.http_server.bind: other machines can reach ${formatSocketAddress(bind)}, ${
+      certificateFile === undefined
+        ? "and the metrics are neither encrypted nor limited to known scrapers there: set certificate_file and key_file, and bearer_token or basic_auth"
+        : "and anybody may read the metrics there: set bearer_token, basic_auth or client_ca_file"
+    }`,
+  ];
 }
 
 function* checkCapacity({ node: { capacity, reserved } }: Config): Iterable<RuleViolation> {
@@ -102,8 +154,8 @@ function* checkOtlp({ observability: { tracing, metrics, logging } }: Config): I
     ) {
       yield { path: `${path}.headers`, message: `has Authorization, which ${path}.basic_auth sets too: keep one` };
     }
-    if (otlpEndpoint !== undefined && !/^https?:\/\//.test(otlpEndpoint) && protocol === "http/protobuf") {
-      yield { path: `${path}.otlp_endpoint`, message: 'needs http:// or https:// with protocol = "http/protobuf"' };
+    if (otlpEndpoint !== undefined && !/^https?:\/\//.test(otlpEndpoint) && protocol?.startsWith("http/") === true) {
+      yield { path: `${path}.otlp_endpoint`, message: `needs http:// or https:// with protocol = "${protocol}"` };
     }
   }
 }

@@ -4,10 +4,11 @@
  * To add a key, add it here; validation, its environment variable
  * (`BLIXARD_<SECTION>__<KEY>`), `config show`, docs/reference/configuration.md and
  * the type `Config` follow. A rule between keys goes to `rules.ts`, an `OTEL_*`
- * variable to `otel-environment.ts`.
+ * variable to `otel-variables.ts`.
  */
-import { list, map } from "./collection-kinds.ts";
-import { followingOtlpKeys, tracingOtlpKeys } from "./otlp-keys.ts";
+import type { Destinations } from "./destinations.ts";
+import { list } from "./collection-kinds.ts";
+import { observabilityKeys } from "./observability-keys.ts";
 import { defaultDataDirectory } from "./paths.ts";
 import {
   isSection,
@@ -30,6 +31,10 @@ const nodeId = text({
 const name = text({
   pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   expectation: "1 to 63 lower-case letters, digits and '-'",
+});
+const hostName = text({
+  pattern: /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/,
+  expectation: "a host name",
 });
 const userName = text({ pattern: /^[a-z_][a-z0-9_-]{0,31}$/, expectation: "the name of a user" });
 
@@ -124,65 +129,25 @@ export const configSchema = {
       1_000,
       "Calls served at once; more are refused with TOO_MANY_REQUESTS.",
     ),
+    allowed_hosts: withDefault(
+      list(hostName, 64),
+      [],
+      "Names by which callers may call the node by TCP, beside addresses and `localhost`: calls to other names are refused.",
+    ),
     drain_timeout: withDefault(
       duration({ minimumMs: 0, maximumMs: 600_000 }),
       10_000,
       "How long calls may go on while the node stops.",
     ),
   }),
-  observability: section("What the node tells of itself.", {
-    enabled: withDefault(boolean, true, "False: nothing is recorded, exposed or exported (logs on stderr remain)."),
-    resource_attributes: optional(
-      map(text({ maximumLength: 1024 }), {
-        keyPattern: /^[\x21-\x7E]{1,255}$/,
-        keyExpectation: "expected an attribute name of printable ASCII",
-      }),
-      "Attributes of the OpenTelemetry resource, on every signal. They win over detected ones.",
-    ),
-    metrics: section("Metrics.", {
-      enabled: withDefault(boolean, true, "Whether metrics are recorded."),
-      runtime_metrics: withDefault(boolean, false, "Node.js runtime, process and host metrics too."),
-      export_interval: withDefault(
-        duration({ minimumMs: 1_000, maximumMs: 3_600_000 }),
-        10_000,
-        "Time between two exports by OTLP.",
-      ),
-      cardinality_limit: withDefault(
-        integer({ minimum: 10, maximum: 1_000_000 }),
-        100_000,
-        "Series of one instrument; more are counted together as overflow.",
-      ),
-      http_server: section("The page that Prometheus scrapes, with `/healthz` and `/readyz`.", {
-        enabled: withDefault(boolean, true, "Whether it is served."),
-        bind: withDefault(address, { host: "127.0.0.1", port: 9090 }, "Where it listens. Port 0: any free one."),
-      }),
-      ...followingOtlpKeys("observability.metrics", "metrics"),
-    }),
-    tracing: section("Traces. VM operations are recorded for `blixard vm trace` in any case.", {
-      enabled: withComputedDefault(
-        boolean,
-        "true when `otlp_endpoint` is set",
-        ({ get }) => get("observability.tracing.otlp_endpoint") !== undefined,
-        "Whether traces are exported by OTLP.",
-      ),
-      service_name: withDefault(text({ maximumLength: 255 }), "blixard", "`service.name` on every signal."),
-      sampling_ratio: withDefault(
-        decimal({ minimum: 0, maximum: 1 }),
-        1,
-        "Share of traces that is exported; traces with errors are in any case.",
-      ),
-      ...tracingOtlpKeys,
-    }),
-    logging: section("Logs.", {
-      level: withDefault(choice("debug", "info", "warn", "error"), "info", "Least severity that is logged."),
-      format: withDefault(choice("human", "json"), "human", "How lines on stderr look."),
-      ...followingOtlpKeys("observability.logging", "logs"),
-    }),
-  }),
+  observability: section("What the node tells of itself.", observabilityKeys),
 } as const;
 
+/** The keys' effective values. */
+export type KeyValues = ObjectOf<typeof configSchema>;
+
 /** The configuration, complete and valid. Frozen. */
-export type Config = ObjectOf<typeof configSchema>;
+export type Config = KeyValues & { readonly destinations: Destinations };
 
 export interface ConfigKey {
   /** `observability.tracing.otlp_endpoint` */

@@ -121,6 +121,8 @@ export function text(options: TextOptions = {}): ValueKind<string> {
   });
 }
 
+const attributeText = text({ maximumLength: 1024, allowEmpty: true });
+
 /** A string that no output shows. */
 export const secretText: ValueKind<Secret> = textKind<Secret, "">({
   type: "string (secret)",
@@ -198,23 +200,30 @@ export const endpoint: ValueKind<string> = textKind({
   type: "URL or host:port",
   unit: "",
   expectation: 'expected a URL, such as "http://localhost:4317"',
-  parse(value) {
-    if (parseSocketAddress(value) !== undefined) return value;
-    const url = URL.canParse(value) && value.length <= 2048 ? new URL(value) : undefined;
-    if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "") {
-      return new Refusal(
-        'expected a URL with http:// or https://, such as "http://localhost:4317", or host:port',
-        value.includes("@"),
-      );
-    }
-    if (url.username !== "" || url.password !== "")
-      return new Refusal("credentials do not belong into a URL: use basic_auth or headers", true);
-    if (url.search !== "" || url.hash !== "")
-      return new Refusal("expected a URL without query and fragment: use headers", true);
-    return value;
-  },
+  parse: (value) => (parseSocketAddress(value) === undefined ? parseHttpUrl(value) : value),
   show: quote,
 });
+
+/** Base URL of a service that is asked over HTTP. */
+export const httpUrl: ValueKind<string> = textKind({
+  type: "URL",
+  unit: "",
+  expectation: 'expected a URL, such as "http://localhost:9090"',
+  parse: parseHttpUrl,
+  show: quote,
+});
+
+function parseHttpUrl(value: string): string | Refusal {
+  const url = URL.canParse(value) && value.length <= 2048 ? new URL(value) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "") {
+    return new Refusal('expected a URL with http:// or https://, such as "http://localhost:4317"', value.includes("@"));
+  }
+  if (url.username !== "" || url.password !== "")
+    return new Refusal("credentials do not belong into a URL: use basic_auth or headers", true);
+  if (url.search !== "" || url.hash !== "")
+    return new Refusal("expected a URL without query and fragment: use headers", true);
+  return value;
+}
 
 export function duration(limits: { readonly minimumMs: number; readonly maximumMs: number }): ValueKind<number, "Ms"> {
   const range = `${formatDuration(limits.minimumMs)} to ${formatDuration(limits.maximumMs)}`;
@@ -273,6 +282,20 @@ export interface NumberLimits {
   readonly minimum: number;
   readonly maximum: number;
 }
+
+/** A string, number or boolean; from text always a string, as OpenTelemetry reads OTEL_RESOURCE_ATTRIBUTES. */
+export const attributeValue: ValueKind<string | number | boolean> = {
+  type: "string, number or boolean",
+  unit: "",
+  secret: false,
+  fromToml(node, context) {
+    if (node.kind === "boolean") return node.value;
+    if ((node.kind === "integer" || node.kind === "float") && Number.isFinite(node.value)) return node.value;
+    return attributeText.fromToml(node, context);
+  },
+  fromText: (value, context) => attributeText.fromText(value, context),
+  show: (value) => (typeof value === "string" ? quote(value) : String(value)),
+};
 
 export function integer(limits: NumberLimits): ValueKind<number> {
   return numberKind("integer", limits, Number.isSafeInteger);

@@ -1,25 +1,19 @@
 /** Maps the configuration to what the telemetry room needs to be told. */
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Config } from "#config/config.ts";
 import { BlixardError } from "#model/errors.ts";
 import { Secret } from "#model/secret.ts";
-import type { OtlpOptions, OtlpTlsOptions, ResourceOptions, TelemetryOptions } from "#telemetry/telemetry-options.ts";
-
-/** What the configuration says of one signal's way out; the three signals' sections have these keys in common. */
-type OtlpSection = Pick<
-  Config["observability"]["tracing"] | Config["observability"]["metrics"],
-  | "otlpEndpoint"
-  | "otlpEndpointExact"
-  | "protocol"
-  | "headers"
-  | "basicAuth"
-  | "timeoutMs"
-  | "compression"
-  | "insecure"
-  | "caFile"
-  | "clientCertificateFile"
-  | "clientKeyFile"
->;
+import type { Destination } from "#config/destinations.ts";
+import type {
+  BatchOptions,
+  DoctorOptions,
+  OtlpOptions,
+  OtlpTlsOptions,
+  ResourceOptions,
+  SpoolOptions,
+  TelemetryOptions,
+} from "#telemetry/telemetry-options.ts";
 
 /**
  * Spans are recorded whenever observability is on, whether or not they are exported.
@@ -27,65 +21,110 @@ type OtlpSection = Pick<
  */
 export async function telemetryOptionsOf(
   config: Config,
-  resource: Omit<ResourceOptions, "serviceName" | "clusterName" | "attributes">,
+  resource: Omit<ResourceOptions, "serviceName" | "clusterName" | "deploymentEnvironment" | "attributes">,
   terminal: { readonly colour: boolean },
 ): Promise<TelemetryOptions> {
-  const { enabled, metrics, tracing, logging, resourceAttributes } = config.observability;
-  const [tracesOtlp, metricsOtlp, logsOtlp] = await Promise.all([
-    enabled && tracing.enabled ? otlpOptionsOf(tracing) : undefined,
-    enabled && metrics.enabled && metrics.otlpEnabled ? otlpOptionsOf(metrics) : undefined,
-    enabled && logging.otlpEnabled ? otlpOptionsOf(logging) : undefined,
+  const { enabled, metrics, tracing, logging, context, deploymentEnvironment, resourceAttributes } =
+    config.observability;
+  const [traces, metricsTo, logs] = await Promise.all([
+    otlpOptionsOf(config.destinations.traces),
+    otlpOptionsOf(config.destinations.metrics),
+    otlpOptionsOf(config.destinations.logs),
   ]);
+  const spool = traces.length + metricsTo.length + logs.length === 0 ? undefined : spoolOptionsOf(config);
+  const { maxSpans, maxSizeBytes } = tracing.recorder;
   return {
     resource: {
       ...resource,
       serviceName: tracing.serviceName,
       clusterName: config.cluster.name,
+      ...(deploymentEnvironment === undefined ? {} : { deploymentEnvironment }),
       ...(resourceAttributes === undefined ? {} : { attributes: resourceAttributes }),
     },
     tracing: {
       enabled,
       samplingRatio: tracing.samplingRatio,
-      destinations: tracesOtlp === undefined ? [] : [tracesOtlp],
+      ...(tracing.slowThresholdsMs === undefined ? {} : { slowThresholdsMs: tracing.slowThresholdsMs }),
+      recorder: { maximumSpans: maxSpans, maximumBytes: maxSizeBytes },
+      destinations: traces,
+      batch: batchOptionsOf(tracing.batch),
+      limits: {
+        attributeCount: tracing.limits.attributeCount,
+        attributeValueLength: tracing.limits.attributeValueLength,
+        eventCount: tracing.limits.eventCount,
+        linkCount: tracing.limits.linkCount,
+        attributePerEventCount: tracing.limits.attributesPerEvent,
+        attributePerLinkCount: tracing.limits.attributesPerLink,
+      },
+      ...(tracing.exceptions === undefined ? {} : { exceptions: tracing.exceptions }),
     },
     metrics: {
       enabled: enabled && metrics.enabled,
       runtimeMetrics: metrics.runtimeMetrics,
+      exemplars: metrics.exemplars,
+      exponentialHistograms: metrics.exponentialHistograms,
       exportIntervalMs: metrics.exportIntervalMs,
+      exportTimeoutMs: metrics.exportTimeoutMs,
       cardinalityLimit: metrics.cardinalityLimit,
-      destinations: metricsOtlp === undefined ? [] : [metricsOtlp],
+      destinations: metricsTo,
     },
     logging: {
       level: logging.level,
       format: logging.format,
       colour: terminal.colour,
-      destinations: logsOtlp === undefined ? [] : [logsOtlp],
+      destinations: logs,
+      batch: batchOptionsOf(logging.batch),
+      limits: logging.limits,
     },
+    context,
+    doctor: doctorOptionsOf(config),
+    ...(spool === undefined ? {} : { spool }),
   };
 }
 
-async function otlpOptionsOf(section: OtlpSection): Promise<OtlpOptions | undefined> {
-  if (section.otlpEndpoint === undefined) return undefined;
-  const { username, password } = section.basicAuth;
-  const tls = await tlsOptionsOf(section);
+function batchOptionsOf(batch: Config["observability"]["tracing"]["batch"]): BatchOptions {
   return {
-    endpoint: section.otlpEndpoint,
-    endpointKind: section.otlpEndpointExact ? "exact" : "base",
-    compression: section.compression,
-    timeoutMs: section.timeoutMs,
-    insecure: section.insecure,
-    ...(section.protocol === undefined ? {} : { protocol: section.protocol }),
-    ...(section.headers === undefined ? {} : { headers: section.headers }),
-    ...(username === undefined || password === undefined ? {} : { basicAuth: { username, password } }),
-    ...(tls === undefined ? {} : { tls }),
+    scheduleDelayMs: batch.scheduleDelayMs,
+    maximumQueueItems: batch.queueSize,
+    maximumBatchItems: batch.batchSize,
+    exportTimeoutMs: batch.exportTimeoutMs,
   };
 }
 
-async function tlsOptionsOf(section: OtlpSection): Promise<OtlpTlsOptions | undefined> {
+function spoolOptionsOf({ node, observability: { spool } }: Config): SpoolOptions | undefined {
+  if (!spool.enabled) return undefined;
+  return {
+    directory: join(node.dataDir, "telemetry", "spool"),
+    maximumBytes: spool.limitBytes,
+    replayMetrics: spool.replayMetrics,
+  };
+}
+
+function doctorOptionsOf({ observability: { doctor } }: Config): DoctorOptions {
+  const { prometheusUrl, jaegerUrl, tempoUrl } = doctor;
+  return {
+    ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
+    ...(jaegerUrl === undefined ? {} : { jaegerUrl }),
+    ...(tempoUrl === undefined ? {} : { tempoUrl }),
+  };
+}
+
+function otlpOptionsOf(destinations: readonly Destination[]): Promise<readonly OtlpOptions[]> {
+  return Promise.all(
+    destinations.map(async ({ caFile, clientCertificateFile, clientKeyFile, ...rest }) => {
+      const tls = await tlsOptionsOf({ caFile, clientCertificateFile, clientKeyFile });
+      return { ...rest, ...(tls === undefined ? {} : { tls }) };
+    }),
+  );
+}
+
+async function tlsOptionsOf(
+  files: Pick<Destination, "caFile" | "clientCertificateFile" | "clientKeyFile">,
+): Promise<OtlpTlsOptions | undefined> {
   const [authorities, certificate, key] = await Promise.all([
-    readPem(section.caFile),
-    readPem(section.clientCertificateFile),
-    readPem(section.clientKeyFile),
+    readPem(files.caFile),
+    readPem(files.clientCertificateFile),
+    readPem(files.clientKeyFile),
   ]);
   if (authorities === undefined && certificate === undefined) return undefined;
   return {

@@ -48,6 +48,8 @@ export interface BatchOptions {
   readonly scheduleDelayMs?: number;
   readonly maximumQueueItems?: number;
   readonly maximumBatchItems?: number;
+  /** A batch that finds no taker for this long, all attempts together, is spooled or given up. Default 5 minutes. */
+  readonly exportTimeoutMs?: number;
 }
 
 /** What is kept on disk while a destination is down. */
