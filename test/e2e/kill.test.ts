@@ -9,12 +9,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { importDemoImage } from "#test/support/demo-image.ts";
-import { createSeededRandom, type SeededRandom } from "#test/support/seeded-random.ts";
+import { createSeededRandom, testSeed, type SeededRandom } from "#test/support/seeded-random.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 const KILLS = Number(process.env["BLIXARD_TEST_KILLS"] ?? 8);
-const SEED = Number(process.env["BLIXARD_TEST_SEED"] ?? Date.now() % 1_000_000);
+const SEED = testSeed();
 /** Longest time from the request to the kill: a create is over by then, boot included. */
 const MAXIMUM_DELAY_MS = 3_500;
 

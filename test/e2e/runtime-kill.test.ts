@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { connectGuardian } from "#guardian/guardian-client.ts";
 import { createLineSplitter } from "#process/line-splitter.ts";
 import { type ChildHandle, spawnProcess } from "#process/spawn.ts";
+import { createSeededRandom, testSeed } from "#test/support/seeded-random.ts";
 import { buildTestImage, createQemuScene, launchRequest, type QemuScene } from "#test/support/qemu-scene.ts";
 
 const ROUNDS = 12;
@@ -27,7 +28,10 @@ describe("a runtime that is killed at any moment", () => {
     await rm(images, { recursive: true, force: true });
   });
 
-  it("leaves at most one guest of a VM, and what it leaves is taken over by the next", async () => {
+  it("leaves at most one guest of a VM, and what it leaves is taken over by the next", async (context) => {
+    const seed = testSeed();
+    context.diagnostic(`seed ${seed}`);
+    const random = createSeededRandom(seed);
     const request = launchRequest(await buildTestImage(images), { guestAgent: false });
     // The daemon of a round: takes over what is there, ends it, and launches the VM anew, again and again.
     const script = `
@@ -52,7 +56,7 @@ describe("a runtime that is killed at any moment", () => {
     for (let round = 0; round < ROUNDS; round++) {
       const { daemon, lines } = await startDaemon(script, seen);
       await lines.started;
-      await delay(Math.random() * 250);
+      await delay(random.below(250));
       daemon.kill("SIGKILL");
       const { code } = await daemon.exited;
       assert.equal(code, undefined, daemon.stderrTail());

@@ -22,6 +22,7 @@ import {
   testTools,
 } from "#test/support/qemu-scene.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import { hasCapability } from "#test/support/capability.ts";
 
 describe("a guest's network", () => {
   let images: string;
@@ -75,10 +76,7 @@ describe("a guest's network", () => {
 
   it("leads out when asked to, past the host's loopback", async (test) => {
     const address = ownAddress();
-    if (address === undefined) {
-      test.skip("the host has no address of its own");
-      return;
-    }
+    if (!hasCapability(test, "own-address", address !== undefined) || address === undefined) return;
     const { runtime, machine } = await launchWith(true);
     assert.match(await runInGuest(runtime, machine, get(address)), /secret/);
     assert.doesNotMatch(await runInGuest(runtime, machine, get("10.0.2.2")), /secret/);
@@ -86,10 +84,7 @@ describe("a guest's network", () => {
   });
 
   it("joins a bridge of the host, and leaves no interface behind", async (test) => {
-    if (!isRoot) {
-      test.skip("only root makes bridges");
-      return;
-    }
+    if (!hasCapability(test, "root", isRoot)) return;
     const ip = (...args: string[]): ReturnType<typeof runCommand> =>
       runCommand({ command: findTool("ip", testTools), args, timeoutMs: 10_000 });
     const bridge = `blxtest${process.pid % 10_000}`;

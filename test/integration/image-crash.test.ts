@@ -9,6 +9,7 @@ import { basename, join } from "node:path";
 import { test } from "node:test";
 import { createImageStore } from "#image/image-store.ts";
 import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
+import { createSeededRandom, testSeed } from "#test/support/seeded-random.ts";
 
 const KILLS = 12;
 const MAXIMUM_DELAY_MS = 120;
@@ -34,12 +35,15 @@ const importForEver = `
 test("kill -9 at random moments of imports leaves only whole chunks and whole files", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "blixard-image-crash-"));
   context.after(() => rm(directory, { recursive: true }));
+  const seed = testSeed();
+  context.diagnostic(`seed ${seed}`);
+  const random = createSeededRandom(seed);
   for (let kill = 0; kill < KILLS; kill++) {
     const child = spawn(process.execPath, ["--input-type=module-typescript", "--eval", importForEver, directory], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(child.stdout, "data");
-    const timer = setTimeout(() => child.kill("SIGKILL"), Math.random() * MAXIMUM_DELAY_MS);
+    const timer = setTimeout(() => child.kill("SIGKILL"), random.below(MAXIMUM_DELAY_MS));
     const [, signal] = await once(child, "exit");
     clearTimeout(timer);
     assert.equal(signal, "SIGKILL");

@@ -9,6 +9,11 @@ export interface SeededRandom {
   pick<T>(values: readonly T[]): T;
 }
 
+/** The seed of this run's choices: BLIXARD_TEST_SEED repeats them. Tests say it (`context.diagnostic`). */
+export function testSeed(): number {
+  return Number(process.env["BLIXARD_TEST_SEED"] ?? Date.now() % 1_000_000);
+}
+
 export function createSeededRandom(seed: number): SeededRandom {
   let state = seed >>> 0;
   function next(): number {
