@@ -36,6 +36,8 @@ interface SeriesBase {
   /** Unix ms: since when its counts count. Changes when a foreign total starts anew. */
   readonly startTimeMs: number;
   readonly removed: boolean;
+  /** Set while an observable group gives the value: the instrument is an asynchronous one. */
+  readonly group?: object | undefined;
   /** The OTLP encoder's: the attributes as encoded, kept from one export to the next. */
   encodedAttributes: Uint8Array | undefined;
   /** The page's: the name and labels of its line, one character for each UTF-8 byte. */
