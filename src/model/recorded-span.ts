@@ -38,6 +38,7 @@ export interface SpanResource {
 export interface SpanScope {
   readonly name: string;
   readonly version?: string;
+  readonly schemaUrl?: string;
 }
 
 export interface RecordedSpan {

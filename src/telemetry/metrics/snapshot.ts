@@ -86,17 +86,8 @@ export interface ExponentialBuckets {
 
 export type Series = NumberSeries | HistogramSeries;
 
-/** The instrumentation scope of a family that is not ours. */
-export interface MetricScope {
-  readonly name: string;
-  readonly version?: string | undefined;
-  readonly schemaUrl?: string | undefined;
-}
-
 export interface MetricFamily {
   readonly descriptor: MetricDescriptor;
-  /** Absent: ours. */
-  readonly scope?: MetricScope | undefined;
   /** The library that measures; absent: Blixard itself. */
   readonly scope?: SpanScope | undefined;
   /** Live: it changes when series come and go, in any order. */
