@@ -80,6 +80,11 @@ export type AttributesOf<D extends { readonly attributes: Readonly<Record<string
     | undefined;
 };
 
+/** What `bind` takes: a stateset's own attribute is what its cell sets. */
+export type BoundAttributesOf<D extends MetricDescriptor> = D["instrument"] extends "stateset"
+  ? Omit<AttributesOf<D>, D["name"]>
+  : AttributesOf<D>;
+
 /** Any attributes whose keys the registry knows; the logger checks keys against the registry. */
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
@@ -160,7 +165,7 @@ export interface ObservableGroupOptions {
 
 export interface Metrics {
   /** The cell of one series; the same attributes give the same cell. Over the cardinality limit: the overflow cell. */
-  bind<D extends MetricDescriptor>(descriptor: D, attributes: AttributesOf<D>): CellsByInstrument[D["instrument"]];
+  bind<D extends MetricDescriptor>(descriptor: D, attributes: BoundAttributesOf<D>): CellsByInstrument[D["instrument"]];
   /** Collects in the background, never during a scrape. Dispose to remove the group and all its series. */
   observeGroup(options: ObservableGroupOptions): Disposable;
 }

@@ -25,6 +25,7 @@ import type {
   SpanDescriptor,
   SpanLink,
   SpanOptions,
+  StatesetCell,
   Telemetry,
   Tracing,
 } from "#telemetry/port.ts";
@@ -217,11 +218,11 @@ function createMemoryMetrics(): MemoryMetrics {
     const remove = (): void => void seriesByMetric.get(descriptor.name)?.delete(keyOf(attributes));
     switch (descriptor.instrument) {
       case "counter":
-        return { add: (value) => void (series.value += Math.max(0, value)), remove };
+        return { add: (value: number) => void (series.value += Math.max(0, value)), remove };
       case "updowncounter":
-        return { add: (value) => void (series.value += value), remove };
+        return { add: (value: number) => void (series.value += value), remove };
       case "gauge":
-        return { set: (value) => void (series.value = value), remove };
+        return { set: (value: number) => void (series.value = value), remove };
       case "histogram":
         return {
           record(value) {
@@ -230,7 +231,26 @@ function createMemoryMetrics(): MemoryMetrics {
           },
           remove,
         };
+      case "info":
+        series.value = 1;
+        return { remove };
+      case "stateset":
+        remove();
+        return createStatesetCell(descriptor, attributes);
     }
+  }
+
+  function createStatesetCell(descriptor: MetricDescriptor, attributes: Attributes): StatesetCell {
+    const states = descriptor.attributes[descriptor.name]?.values ?? [];
+    const attributesIn = (state: string): Attributes => ({ ...attributes, [descriptor.name]: state });
+    return {
+      set(state) {
+        for (const known of states) ensureSeries(descriptor, attributesIn(known)).value = known === state ? 1 : 0;
+      },
+      remove() {
+        for (const known of states) seriesByMetric.get(descriptor.name)?.delete(keyOf(attributesIn(known)));
+      },
+    };
   }
 
   async function collectGroup(group: ObservableGroupOptions): Promise<void> {

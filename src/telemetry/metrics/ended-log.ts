@@ -50,7 +50,7 @@ export function createEndedLog(options: EndedLogOptions): EndedLog {
       const known = series.sequence <= cursor.readSequence;
       // When the same attributes live again, the new start time says it all.
       if (known && hasValue(series) && family.successorOf(series) === undefined) {
-        told.push({ descriptor: family.descriptor, series });
+        told.push({ descriptor: family.descriptor, scope: family.scope, series });
       }
     }
     cursor.next = first + entries.length;

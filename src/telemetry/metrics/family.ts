@@ -2,18 +2,24 @@
  * All series of one metric: finds the series of a set of attributes, keeps the
  * metric within its limit, and tells the engine of those that come and go.
  */
-import type { Attributes, AttributeValue, MetricDescriptor } from "../port.ts";
+import type { SpanScope } from "#model/recorded-span.ts";
+import type { Attributes, AttributeValue, MetricDescriptor, StatesetCell } from "../port.ts";
+import type { BudgetedFamily } from "./cardinality.ts";
+import { inertCell } from "./inert-metrics.ts";
 import {
   type AnySeries,
   BucketSeries,
+  type BucketTools,
   CounterSeries,
   type DropReason,
   GaugeSeries,
+  InfoSeries,
   type SeriesFields,
   type SeriesOwner,
   UpDownCounterSeries,
 } from "./series.ts";
 import type { MetricFamily, SeriesAttribute } from "./snapshot.ts";
+import { StatesetSeries } from "./stateset-cell.ts";
 
 /** What the engine lends to its families. */
 export interface FamilyContext {
@@ -24,22 +30,26 @@ export interface FamilyContext {
   /** A series was refused and merged into the overflow series. */
   readonly onOverflow: (family: Family) => void;
   readonly onDropped: (reason: DropReason) => void;
+  readonly tools: BucketTools;
 }
 
 const OVERFLOW_KEY = "overflow";
 const overflowAttributes: readonly SeriesAttribute[] = [["otel.metric.overflow", true]];
 
-export class Family implements MetricFamily, SeriesOwner {
+export class Family implements MetricFamily, BudgetedFamily, SeriesOwner {
   readonly descriptor: MetricDescriptor;
+  readonly scope: SpanScope | undefined;
   readonly series: AnySeries[] = [];
   readonly limit: number;
+  overflows = 0;
   readonly #context: FamilyContext;
   readonly #keys: readonly string[];
   readonly #byKey = new Map<string, AnySeries>();
   readonly #bounds: Float64Array;
 
-  constructor(descriptor: MetricDescriptor, limit: number, context: FamilyContext) {
+  constructor(descriptor: MetricDescriptor, limit: number, context: FamilyContext, scope?: SpanScope) {
     this.descriptor = descriptor;
+    this.scope = scope;
     this.limit = limit;
     this.#context = context;
     this.#keys = Object.keys(descriptor.attributes);
@@ -48,14 +58,34 @@ export class Family implements MetricFamily, SeriesOwner {
 
   /** The series of these attributes, made if need be; over the limit the overflow series. */
   ensure(attributes: Attributes): AnySeries {
-    const key = identityOf(this.#keys, attributes);
-    const present = this.#byKey.get(key);
-    if (present !== undefined) return present;
-    const named = this.#byKey.size - (this.#byKey.has(OVERFLOW_KEY) ? 1 : 0);
-    // One place is kept for the overflow series.
-    if (named < this.limit - 1) return this.#add(key, attributesOf(this.#keys, attributes));
-    this.#context.onOverflow(this);
-    return this.#byKey.get(OVERFLOW_KEY) ?? this.#add(OVERFLOW_KEY, overflowAttributes);
+    return (
+      this.#byKey.get(identityOf(this.#keys, attributes)) ??
+      this.#addWithinLimit(identityOf(this.#keys, attributes), attributesOf(this.#keys, attributes))
+    );
+  }
+
+  /** The same for attributes that no descriptor lists, in an order that is always the same for the same ones. */
+  ensureForeign(attributes: readonly SeriesAttribute[]): AnySeries {
+    const key = JSON.stringify(attributes);
+    return this.#byKey.get(key) ?? this.#addWithinLimit(key, attributes);
+  }
+
+  /** All states of a stateset at once, or none when not all of them fit. */
+  ensureStateset(attributes: Attributes): StatesetCell {
+    const stateKey = this.descriptor.name;
+    const states = this.descriptor.attributes[stateKey]?.values ?? [];
+    const identities = states.map((state) => ({ ...attributes, [stateKey]: state }));
+    const missing = identities.filter((identity) => !this.#byKey.has(identityOf(this.#keys, identity)));
+    if (this.#named + missing.length >= this.limit) {
+      this.#countOverflow();
+      return inertCell;
+    }
+    const series = new Map<string, GaugeSeries>();
+    for (const [index, state] of states.entries()) {
+      const one = this.ensure(identities[index] ?? {});
+      if (one instanceof GaugeSeries) series.set(state, one);
+    }
+    return new StatesetSeries(series, (reason) => this.countDropped(reason));
   }
 
   /** The live series of the same identity as `series`, which may have ended. */
@@ -85,6 +115,23 @@ export class Family implements MetricFamily, SeriesOwner {
     this.#context.onDropped(reason);
   }
 
+  /** Without the overflow series. */
+  get #named(): number {
+    return this.#byKey.size - (this.#byKey.has(OVERFLOW_KEY) ? 1 : 0);
+  }
+
+  #addWithinLimit(key: string, attributes: readonly SeriesAttribute[]): AnySeries {
+    // One place is kept for the overflow series.
+    if (this.#named < this.limit - 1) return this.#add(key, attributes);
+    this.#countOverflow();
+    return this.#byKey.get(OVERFLOW_KEY) ?? this.#add(OVERFLOW_KEY, overflowAttributes);
+  }
+
+  #countOverflow(): void {
+    this.overflows++;
+    this.#context.onOverflow(this);
+  }
+
   #add(key: string, attributes: readonly SeriesAttribute[]): AnySeries {
     const series = this.#create({
       owner: this,
@@ -103,13 +150,16 @@ export class Family implements MetricFamily, SeriesOwner {
   #create(fields: SeriesFields): AnySeries {
     switch (this.descriptor.instrument) {
       case "counter":
-        return new CounterSeries(fields);
+        return new CounterSeries(fields, this.#context.tools.keeper);
       case "updowncounter":
         return new UpDownCounterSeries(fields);
       case "gauge":
+      case "stateset":
         return new GaugeSeries(fields);
+      case "info":
+        return new InfoSeries(fields);
       case "histogram":
-        return new BucketSeries(fields, this.#bounds);
+        return new BucketSeries(fields, this.#bounds, this.#context.tools);
     }
   }
 }

@@ -10,6 +10,7 @@
  *   observeGroup ─► collect, every interval ─► series that were not observed end
  */
 import {
+  telemetryExemplars,
   telemetryMeasurementsDropped,
   telemetrySeriesCount,
   telemetrySeriesLimit,
@@ -17,11 +18,17 @@ import {
   telemetryTombstonesDropped,
 } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
+import type { SpanScope } from "#model/recorded-span.ts";
 import type { AttributesOf, CellsByInstrument, MetricDescriptor, Metrics } from "../port.ts";
+import { type CardinalityReport, reportCardinality } from "./cardinality.ts";
 import { createEndedLog } from "./ended-log.ts";
+import { EPOCH_MS, ExemplarKeeper, type ExemplarSource } from "./exemplars.ts";
+import { ExponentialIndex } from "./exponential-histogram.ts";
 import { Family, type FamilyContext } from "./family.ts";
+import { type ForeignGroupOptions, type ForeignMetric, observeForeignMetrics } from "./foreign-metrics.ts";
 import { inertCell } from "./inert-metrics.ts";
-import { ObservableGroup } from "./observable-group.ts";
+import { type CollectionTask, ObservableGroup } from "./observable-group.ts";
+import { observeMetrics } from "./observed-metrics.ts";
 import type { CounterSeries, DropReason, SeriesByInstrument, UpDownCounterSeries } from "./series.ts";
 import type { MetricFamily, MetricsSource } from "./snapshot.ts";
 
@@ -29,6 +36,10 @@ export interface MetricsEngineOptions {
   readonly clock: Clock;
   /** For metrics whose descriptor names no limit; default 2,000. */
   readonly defaultSeriesLimit?: number;
+  /** By the metric's name; before the descriptor's and the default. */
+  readonly seriesLimits?: Readonly<Record<string, number>>;
+  /** Histograms are kept in exponential buckets too. Default true. */
+  readonly exponentialHistograms?: boolean;
   /** Ends of series kept for readers that have not asked yet; default 250,000. */
   readonly maximumEnded?: number;
   /** A group's collection failed or took too long; `group` is its name. */
@@ -36,6 +47,12 @@ export interface MetricsEngineOptions {
 }
 
 export interface MetricsEngine extends Metrics, MetricsSource {
+  /** From now on measurements are kept with the spans they were made in; once. */
+  keepExemplars(source: ExemplarSource): void;
+  /** Collects what others have counted in the background, as `observeGroup` does. */
+  observeForeign(options: ForeignGroupOptions): Disposable;
+  /** Who costs how many series, now. */
+  cardinality(): CardinalityReport;
   /** Ends all groups; cells stay as they are, for a last export. */
   stop(): void;
 }
@@ -60,7 +77,18 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     onDropped: () => cell(telemetryTombstonesDropped, {}).add(1),
   });
 
+  const keeper = new ExemplarKeeper(
+    () => clock.now(),
+    // Not by `add`: the count of exemplars has none of its own.
+    () => cell(telemetryExemplars, {}).value++,
+  );
+  const stopped = new AbortController();
+
   const context: FamilyContext = {
+    tools: {
+      keeper,
+      exponentialIndex: options.exponentialHistograms === false ? undefined : new ExponentialIndex(),
+    },
     nowMs: () => clock.now(),
     nextSequence: () => ++sequence,
     onAdded: (family) => counts.get(family)?.add(1),
@@ -82,19 +110,27 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     },
   };
 
-  function familyOf(descriptor: MetricDescriptor): Family {
+  function familyOf(descriptor: MetricDescriptor, scope?: SpanScope): Family {
     const present = byName.get(descriptor.name);
     if (present !== undefined) return present;
-    const limit = descriptor.seriesLimit ?? options.defaultSeriesLimit ?? DEFAULT_SERIES_LIMIT;
-    const family = new Family(descriptor, limit, context);
-    byName.set(descriptor.name, family);
+    const { name } = descriptor;
+    const limit =
+      options.seriesLimits?.[name] ?? descriptor.seriesLimit ?? options.defaultSeriesLimit ?? DEFAULT_SERIES_LIMIT;
+    const family = new Family(descriptor, limit, context, scope);
+    byName.set(name, family);
     sorted = undefined;
-    if (!uncounted.has(descriptor.name)) {
-      const attributes = { "blixard.telemetry.metric": descriptor.name };
+    if (!uncounted.has(name)) {
+      const attributes = { "blixard.telemetry.metric": name };
       counts.set(family, cell(telemetrySeriesCount, attributes));
       cell(telemetrySeriesLimit, attributes).add(limit);
     }
     return family;
+  }
+
+  function foreignFamilyOf({ descriptor, scope }: ForeignMetric): Family | undefined {
+    const family = familyOf(descriptor, scope);
+    const isTheirs = family.scope?.name === scope.name && family.descriptor.instrument === descriptor.instrument;
+    return isTheirs ? family : undefined;
   }
 
   function cell<D extends MetricDescriptor>(
@@ -105,7 +141,35 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     return familyOf(descriptor).ensure(attributes) as SeriesByInstrument[D["instrument"]];
   }
 
+  async function countEpochs(): Promise<void> {
+    for (;;) {
+      try {
+        await clock.delay(EPOCH_MS, stopped.signal);
+      } catch {
+        return;
+      }
+      keeper.epoch++;
+    }
+  }
+
+  function startGroup(task: CollectionTask): Disposable {
+    const group = new ObservableGroup(task, {
+      clock,
+      bind: cell,
+      onError: options.onCollectionError ?? (() => {}),
+    });
+    groups.add(group);
+    group.start();
+    return {
+      [Symbol.dispose]() {
+        groups.delete(group);
+        group.dispose();
+      },
+    };
+  }
+
   function families(): readonly MetricFamily[] {
+    keeper.confirm();
     for (const group of groups) group.refreshAge();
     sorted ??= [...byName.values()].toSorted((left, right) => (left.descriptor.name < right.descriptor.name ? -1 : 1));
     return sorted.filter((family) => family.series.length > 0);
@@ -118,29 +182,29 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
         context.onDropped("type");
         return inertCell;
       }
-      const series: CellsByInstrument[keyof CellsByInstrument] = family.ensure(attributes);
-      return series as CellsByInstrument[(typeof descriptor)["instrument"]];
+      const bound: CellsByInstrument[keyof CellsByInstrument] =
+        descriptor.instrument === "stateset" ? family.ensureStateset(attributes) : family.ensure(attributes);
+      return bound as CellsByInstrument[(typeof descriptor)["instrument"]];
     },
-    observeGroup(groupOptions) {
-      const group = new ObservableGroup(groupOptions, {
-        clock,
-        familyOf,
-        bind: cell,
-        countDropped: (reason) => context.onDropped(reason),
-        onError: options.onCollectionError ?? (() => {}),
-      });
-      groups.add(group);
-      group.start();
-      return {
-        [Symbol.dispose]() {
-          groups.delete(group);
-          group.dispose();
-        },
-      };
+    observeGroup: (groupOptions) =>
+      startGroup(observeMetrics(groupOptions, { nowMs: context.nowMs, familyOf, countDropped: context.onDropped })),
+    observeForeign: (groupOptions) =>
+      startGroup(
+        observeForeignMetrics(groupOptions, {
+          nowMs: context.nowMs,
+          familyOf: foreignFamilyOf,
+          countDropped: context.onDropped,
+        }),
+      ),
+    keepExemplars(source) {
+      keeper.start(source);
+      if (keeper.epoch > 0) void countEpochs();
     },
+    cardinality: () => reportCardinality(byName.values()),
     families,
     createReader: () => ended.createReader(families),
     stop() {
+      stopped.abort();
       for (const group of groups) group.stop();
     },
   };

@@ -11,20 +11,36 @@
  */
 import { telemetryCollectionAge, telemetryCollectionDuration } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
-import type { Attributes, AttributesOf, MetricDescriptor, ObservableGroupOptions, Observer } from "../port.ts";
+import type { AttributesOf, MetricDescriptor } from "../port.ts";
 import { errorTypeOf } from "../tracing/span-error.ts";
 import type { Family } from "./family.ts";
-import { setForeignHistogram, setObservedValue } from "./observed-values.ts";
-import type { DropReason, GaugeSeries, SeriesByInstrument } from "./series.ts";
+import type { AnySeries, GaugeSeries, SeriesByInstrument } from "./series.ts";
+
+/** What a group collects: metrics of the registry (observed-metrics.ts) or of others (foreign-metrics.ts). */
+export interface CollectionTask {
+  readonly name: string;
+  readonly intervalMs: number;
+  /** A collection that takes longer is abandoned; the last values stay and their age grows. */
+  readonly timeoutMs: number;
+  readonly collect: (collection: Collection, signal: AbortSignal) => Promise<void>;
+  /** Whose series of this group end when a collection has not observed them. */
+  readonly families: () => Iterable<Family>;
+}
+
+/** One collection of a group. */
+export interface Collection {
+  /** Nothing may be set any more. */
+  readonly isOver: boolean;
+  /** Says that the series lives; whether this collection has said so before. */
+  observe(series: AnySeries): boolean;
+}
 
 export interface ObservableGroupContext {
   readonly clock: Clock;
-  readonly familyOf: (descriptor: MetricDescriptor) => Family;
   readonly bind: <D extends MetricDescriptor>(
     descriptor: D,
     attributes: AttributesOf<D>,
   ) => SeriesByInstrument[D["instrument"]];
-  readonly countDropped: (reason: DropReason) => void;
   readonly onError: (group: string, error: unknown) => void;
 }
 
@@ -34,19 +50,17 @@ type Outcome =
   | { readonly kind: "timeout" };
 
 export class ObservableGroup {
-  readonly #options: ObservableGroupOptions;
+  readonly #task: CollectionTask;
   readonly #context: ObservableGroupContext;
   readonly #age: GaugeSeries;
   readonly #stopped = new AbortController();
-  readonly #names: ReadonlySet<string>;
   #freshSinceMs: number;
   #collection = 0;
 
-  constructor(options: ObservableGroupOptions, context: ObservableGroupContext) {
-    this.#options = options;
+  constructor(task: CollectionTask, context: ObservableGroupContext) {
+    this.#task = task;
     this.#context = context;
-    this.#names = new Set(options.metrics.map(({ name }) => name));
-    this.#age = context.bind(telemetryCollectionAge, { "blixard.telemetry.group": options.name });
+    this.#age = context.bind(telemetryCollectionAge, { "blixard.telemetry.group": task.name });
     this.#freshSinceMs = context.clock.monotonicMs();
   }
 
@@ -78,7 +92,7 @@ export class ObservableGroup {
       const startedMs = clock.monotonicMs();
       await this.#collect(startedMs);
       try {
-        await clock.delay(this.#options.intervalMs - (clock.monotonicMs() - startedMs), signal);
+        await clock.delay(this.#task.intervalMs - (clock.monotonicMs() - startedMs), signal);
       } catch {
         return;
       }
@@ -89,7 +103,7 @@ export class ObservableGroup {
     const collection = ++this.#collection;
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#stopped.signal]);
-    const collected = this.#ask(this.#observer(collection, signal), signal);
+    const collected = this.#ask(this.#begin(collection, signal), signal);
     const outcome = await Promise.race([collected, this.#deadline(abort.signal)]);
     if (this.#stopped.signal.aborted) return;
     const { clock } = this.#context;
@@ -98,13 +112,13 @@ export class ObservableGroup {
       this.#endSeries((seen) => seen !== collection);
       this.#freshSinceMs = startedMs;
     }
-    abort.abort(new Error(`collecting ${this.#options.name} took longer than ${this.#options.timeoutMs} ms`));
+    abort.abort(new Error(`collecting ${this.#task.name} took longer than ${this.#task.timeoutMs} ms`));
     if (outcome.kind === "timeout") await Promise.race([collected, aborted(this.#stopped.signal)]);
   }
 
-  async #ask(observer: Observer, signal: AbortSignal): Promise<Outcome> {
+  async #ask(collection: Collection, signal: AbortSignal): Promise<Outcome> {
     try {
-      await this.#options.collect(observer, signal);
+      await this.#task.collect(collection, signal);
       return { kind: "done" };
     } catch (error) {
       return { kind: "failed", error };
@@ -113,7 +127,7 @@ export class ObservableGroup {
 
   async #deadline(signal: AbortSignal): Promise<Outcome> {
     try {
-      await this.#context.clock.delay(this.#options.timeoutMs, AbortSignal.any([signal, this.#stopped.signal]));
+      await this.#context.clock.delay(this.#task.timeoutMs, AbortSignal.any([signal, this.#stopped.signal]));
     } catch {
       // The collection ended first, or the engine has stopped.
     }
@@ -121,7 +135,7 @@ export class ObservableGroup {
   }
 
   #record(outcome: Outcome, durationMs: number): void {
-    const { name } = this.#options;
+    const { name } = this.#task;
     const errorType =
       outcome.kind === "done" ? undefined : outcome.kind === "timeout" ? "timeout" : errorTypeOf(outcome.error);
     this.#context
@@ -129,44 +143,27 @@ export class ObservableGroup {
       .record(Math.max(0, durationMs) / 1000);
     if (outcome.kind === "failed") this.#context.onError(name, outcome.error);
     if (outcome.kind === "timeout") {
-      this.#context.onError(name, new Error(`collecting ${name} took longer than ${this.#options.timeoutMs} ms`));
+      this.#context.onError(name, new Error(`collecting ${name} took longer than ${this.#task.timeoutMs} ms`));
     }
   }
 
-  /** What one collection may set; deaf as soon as the collection is over. */
-  #observer(collection: number, signal: AbortSignal): Observer {
-    const series = (descriptor: MetricDescriptor, attributes: Attributes) => {
-      if (signal.aborted) return undefined;
-      if (!this.#names.has(descriptor.name)) {
-        this.#context.countDropped("type");
-        return undefined;
-      }
-      return this.#context.familyOf(descriptor).ensure(attributes);
-    };
-    const { countDropped } = this.#context;
-    const nowMs = (): number => this.#context.clock.now();
+  /** Deaf as soon as the collection is over. */
+  #begin(collection: number, signal: AbortSignal): Collection {
     return {
-      observe: (descriptor, value, attributes) => {
-        const target = series(descriptor, attributes);
-        if (target === undefined) return;
-        const merged = target.group === this && target.collection === collection;
-        target.group = this;
-        target.collection = collection;
-        setObservedValue(target, value, { merged, nowMs, countDropped });
+      get isOver() {
+        return signal.aborted;
       },
-      observeHistogram: (descriptor, value, attributes) => {
-        const target = series(descriptor, attributes);
-        if (target === undefined) return;
-        target.group = this;
-        target.collection = collection;
-        setForeignHistogram(target, value, { nowMs, countDropped });
+      observe: (series) => {
+        const again = series.group === this && series.collection === collection;
+        series.group = this;
+        series.collection = collection;
+        return again;
       },
     };
   }
 
   #endSeries(isOver: (collection: number) => boolean): void {
-    for (const descriptor of this.#options.metrics) {
-      const family = this.#context.familyOf(descriptor);
+    for (const family of this.#task.families()) {
       for (const series of family.series.slice()) {
         if (series.group === this && isOver(series.collection)) family.end(series);
       }

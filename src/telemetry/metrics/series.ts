@@ -2,7 +2,10 @@
  * One series: the cell that domain code records on is the series itself, so that a
  * bound counter is one addition. All classes keep their fields in the same order.
  */
-import type { CounterCell, GaugeCell, HistogramCell, UpDownCounterCell } from "../port.ts";
+import type { TraceContext } from "#model/trace-context.ts";
+import type { CounterCell, GaugeCell, HistogramCell, InfoCell, UpDownCounterCell } from "../port.ts";
+import { type ExemplarKeeper, SeriesExemplars } from "./exemplars.ts";
+import { ExponentialHistogram, type ExponentialIndex } from "./exponential-histogram.ts";
 import type { Exemplar, ExponentialBuckets, HistogramSeries, NumberSeries, SeriesAttribute } from "./snapshot.ts";
 
 export type DropReason = "negative" | "not_finite" | "type";
@@ -13,13 +16,16 @@ export interface SeriesOwner {
   countDropped(reason: DropReason): void;
 }
 
-export type AnySeries = CounterSeries | UpDownCounterSeries | GaugeSeries | BucketSeries;
+export type AnySeries = CounterSeries | UpDownCounterSeries | GaugeSeries | BucketSeries | InfoSeries;
 
 export interface SeriesByInstrument {
   counter: CounterSeries;
   updowncounter: UpDownCounterSeries;
   gauge: GaugeSeries;
   histogram: BucketSeries;
+  info: InfoSeries;
+  /** One of its states. */
+  stateset: GaugeSeries;
 }
 
 export interface SeriesFields {
@@ -31,6 +37,8 @@ export interface SeriesFields {
   /** Grows with every series of the engine. */
   readonly sequence: number;
 }
+
+const none: readonly never[] = Object.freeze([]);
 
 abstract class NumberSeriesBase implements NumberSeries {
   readonly kind = "number";
@@ -47,7 +55,6 @@ abstract class NumberSeriesBase implements NumberSeries {
   collection = 0;
   encodedAttributes: Uint8Array | undefined = undefined;
   prefix: string | undefined = undefined;
-  exemplar: Exemplar | undefined = undefined;
   protected readonly owner: SeriesOwner;
 
   constructor(fields: SeriesFields, value: number) {
@@ -59,23 +66,41 @@ abstract class NumberSeriesBase implements NumberSeries {
     this.owner = fields.owner;
   }
 
-  protected drop(value: number): void {
-    this.owner.countDropped(value < 0 ? "negative" : "not_finite");
+  get exemplar(): Exemplar | undefined {
+    return undefined;
   }
 }
 
 export class CounterSeries extends NumberSeriesBase implements CounterCell {
-  constructor(fields: SeriesFields) {
+  readonly #keeper: ExemplarKeeper;
+  #exemplars: SeriesExemplars | undefined = undefined;
+  #lookedEpoch = 0;
+
+  constructor(fields: SeriesFields, keeper: ExemplarKeeper) {
     super(fields, 0);
+    this.#keeper = keeper;
   }
 
-  add(value: number): void {
+  override get exemplar(): Exemplar | undefined {
+    return this.#exemplars?.kept[0];
+  }
+
+  add(value: number, exemplar?: TraceContext): void {
     if (value >= 0 && value < Infinity) this.value += value;
-    else this.drop(value);
+    else return this.owner.countDropped(value < 0 ? "negative" : "not_finite");
+    if (this.#lookedEpoch !== this.#keeper.epoch) this.#look(value, exemplar ?? this.#keeper.active());
+    else if (exemplar !== undefined) this.#exemplars?.offerPromoted(0, value, exemplar);
   }
 
   remove(): void {
     this.owner.remove(this);
+  }
+
+  #look(value: number, context: TraceContext | undefined): void {
+    this.#lookedEpoch = this.#keeper.epoch;
+    if (context === undefined) return;
+    this.#exemplars ??= new SeriesExemplars(this.#keeper);
+    this.#exemplars.offer(0, value, context);
   }
 }
 
@@ -109,6 +134,23 @@ export class GaugeSeries extends NumberSeriesBase implements GaugeCell {
   }
 }
 
+export class InfoSeries extends NumberSeriesBase implements InfoCell {
+  constructor(fields: SeriesFields) {
+    super(fields, 1);
+  }
+
+  remove(): void {
+    this.owner.remove(this);
+  }
+}
+
+/** What a histogram's series are made with, the same for all of the engine. */
+export interface BucketTools {
+  readonly keeper: ExemplarKeeper;
+  /** Absent: no exponential buckets are kept. */
+  readonly exponentialIndex: ExponentialIndex | undefined;
+}
+
 export class BucketSeries implements HistogramSeries, HistogramCell {
   readonly kind = "histogram";
   bounds: Float64Array;
@@ -125,11 +167,17 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
   collection = 0;
   encodedAttributes: Uint8Array | undefined = undefined;
   prefix: string | undefined = undefined;
-  readonly exemplars: (Exemplar | undefined)[] = [];
-  readonly exponential: ExponentialBuckets | undefined = undefined;
+  /** Buckets of another program's histogram; see observed-values.ts. */
+  foreignExponential: ExponentialBuckets | undefined = undefined;
   readonly #owner: SeriesOwner;
+  readonly #tools: BucketTools;
+  #exponential: ExponentialHistogram | undefined = undefined;
+  #exemplars: SeriesExemplars | undefined = undefined;
+  #lookedEpoch = 0;
+  /** A bit for each bucket that was looked at in this epoch; buckets 32 apart share one. */
+  #looked = 0;
 
-  constructor(fields: SeriesFields, bounds: Float64Array) {
+  constructor(fields: SeriesFields, bounds: Float64Array, tools: BucketTools) {
     this.bounds = bounds;
     this.bucketCounts = new Float64Array(bounds.length + 1);
     this.key = fields.key;
@@ -137,9 +185,18 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
     this.startTimeMs = fields.startTimeMs;
     this.sequence = fields.sequence;
     this.#owner = fields.owner;
+    this.#tools = tools;
   }
 
-  record(value: number): void {
+  get exemplars(): readonly (Exemplar | undefined)[] {
+    return this.#exemplars?.kept ?? none;
+  }
+
+  get exponential(): ExponentialBuckets | undefined {
+    return this.#exponential ?? this.foreignExponential;
+  }
+
+  record(value: number, exemplar?: TraceContext): void {
     if (!(value >= 0 && value < Infinity)) {
       this.#owner.countDropped(value < 0 ? "negative" : "not_finite");
       return;
@@ -151,9 +208,40 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
     bucketCounts[bucket] = (bucketCounts[bucket] ?? 0) + 1;
     this.sum += value;
     this.count++;
+    const exponential = this.#exponential;
+    if (exponential !== undefined) exponential.record(value);
+    else if (this.#tools.exponentialIndex !== undefined) this.#beginExponential(value);
+    if (this.#lookedEpoch !== this.#tools.keeper.epoch || (this.#looked & (1 << bucket)) === 0) {
+      this.#look(bucket, value, exemplar);
+    } else if (exemplar !== undefined) {
+      this.#exemplars?.offerPromoted(bucket, value, exemplar);
+    }
   }
 
   remove(): void {
     this.#owner.remove(this);
+  }
+
+  /** Their 1.3 KB are not spent on series that never measure. */
+  #beginExponential(value: number): void {
+    const { exponentialIndex } = this.#tools;
+    if (exponentialIndex === undefined) return;
+    this.#exponential = new ExponentialHistogram(exponentialIndex);
+    this.#exponential.record(value);
+  }
+
+  #look(bucket: number, value: number, exemplar: TraceContext | undefined): void {
+    const { keeper } = this.#tools;
+    if (keeper.epoch === 0) {
+      this.#looked = -1;
+      return;
+    }
+    if (this.#lookedEpoch !== keeper.epoch) this.#looked = 0;
+    this.#lookedEpoch = keeper.epoch;
+    this.#looked |= 1 << bucket;
+    const context = exemplar ?? keeper.active();
+    if (context === undefined) return;
+    this.#exemplars ??= new SeriesExemplars(keeper);
+    this.#exemplars.offer(bucket, value, context);
   }
 }
