@@ -1,4 +1,5 @@
 /** docs/reference/configuration.md, from the schema that the configuration is checked by. */
+import { otelVariables } from "../../src/config/otel-variables.ts";
 import { configSchema, variableOf } from "../../src/config/schema.ts";
 import { isSection, type Key, type Section, type SectionKeys } from "../../src/config/schema-types.ts";
 import type { GeneratedFiles } from "./output.ts";
@@ -46,26 +47,23 @@ basic_auth = { username = "123456", password = "\${env:GRAFANA_CLOUD_TOKEN}" }
 
 const OPENTELEMETRY = `## OpenTelemetry variables
 
-They win over \`BLIXARD_*\` and the file. What they say wrongly is a warning and ignored, as the specification asks.
+Every \`OTEL_*\` variable of the OpenTelemetry specification and of the semantic conventions. They win over \`BLIXARD_*\` and the file; one for a single signal wins over the general one. An empty one counts as unset. What they say wrongly is a warning and ignored, as the specification asks.
 
-| variable | key |
-|---|---|
-| \`OTEL_SDK_DISABLED\` | \`observability.enabled\`, reversed |
-| \`OTEL_SERVICE_NAME\` | \`observability.tracing.service_name\` |
-| \`OTEL_RESOURCE_ATTRIBUTES\` | \`observability.resource_attributes\`; \`service.name\` as above |
-| \`OTEL_TRACES_SAMPLER\`, \`OTEL_TRACES_SAMPLER_ARG\` | \`observability.tracing.sampling_ratio\`: \`always_on\`, \`always_off\`, \`traceidratio\`, each also as \`parentbased_…\` |
-| \`OTEL_METRIC_EXPORT_INTERVAL\` | \`observability.metrics.export_interval\` |
-| \`OTEL_TRACES_EXPORTER\` | \`otlp\` or \`none\`: \`observability.tracing.enabled\` |
-| \`OTEL_METRICS_EXPORTER\` | \`otlp\`, \`prometheus\` or \`none\`: \`observability.metrics.otlp_enabled\`; the scrape page stays as it is |
-| \`OTEL_LOGS_EXPORTER\` | \`otlp\` or \`none\`: \`observability.logging.otlp_enabled\` |
-| \`OTEL_EXPORTER_OTLP_ENDPOINT\` | \`otlp_endpoint\` of all three signals; over HTTP the signal's path is appended |
-| \`OTEL_EXPORTER_OTLP_{TRACES,METRICS,LOGS}_ENDPOINT\` | that signal's \`otlp_endpoint\`, with \`otlp_endpoint_exact\` |
-| \`OTEL_EXPORTER_OTLP_…\` \`PROTOCOL\`, \`HEADERS\`, \`TIMEOUT\`, \`COMPRESSION\`, \`INSECURE\` | \`protocol\`, \`headers\`, \`timeout\`, \`compression\`, \`insecure\` of all signals, or with \`TRACES_\`, \`METRICS_\`, \`LOGS_\` of one |
-| \`OTEL_EXPORTER_OTLP_…\` \`CERTIFICATE\`, \`CLIENT_CERTIFICATE\`, \`CLIENT_KEY\` | \`ca_file\`, \`client_certificate_file\`, \`client_key_file\`, likewise |
 `;
 
+function variableTable(): string {
+  const rows = otelVariables.map((variable) => {
+    const cells =
+      variable.kind === "supported"
+        ? ["yes", [variable.keys.map((key) => `\`${key}\``).join(", "), variable.meaning].filter(Boolean).join(": ")]
+        : ["not applicable", variable.reason];
+    return `| \`${variable.name}\` | ${cells.map((cell) => escapeCell(cell)).join(" | ")} |\n`;
+  });
+  return `${OPENTELEMETRY}| variable | supported | key, or reason |\n|---|---|---|\n${rows.join("")}`;
+}
+
 export function renderConfigurationReference(): string {
-  return [INTRODUCTION, "## Keys\n", ...sectionChapters(configSchema, ""), OPENTELEMETRY].join("\n");
+  return [INTRODUCTION, "## Keys\n", ...sectionChapters(configSchema, ""), variableTable()].join("\n");
 }
 
 export function generateConfigurationReference(): GeneratedFiles {

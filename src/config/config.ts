@@ -11,7 +11,7 @@ import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BlixardError } from "#model/errors.ts";
 import { destinationsOfSections } from "./destinations.ts";
-import { readOtelEnvironment } from "./otel-environment.ts";
+import { readOtelVariables } from "./otel-variables.ts";
 import { ConfigError, shorten, type Place, type Problem } from "./problem.ts";
 import { nestValues, readDocument, type ReadValue } from "./read-section.ts";
 import { checkAdvice, checkRules } from "./rules.ts";
@@ -54,6 +54,7 @@ export interface ConfigEntry {
 export const MAXIMUM_CONFIG_BYTES = 1024 * 1024;
 
 const ALL_KEYS = flattenKeys(configSchema);
+const KEYS_BY_PATH = new Map(ALL_KEYS.map((configKey) => [configKey.path, configKey]));
 
 /** @throws ConfigError with every problem there is. */
 export function parseConfig(sources: ConfigSources): LoadedConfig {
@@ -62,9 +63,9 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
   const values = new Map<string, ReadValue>([
     ...readFileValues(sources, problems, warnings),
     ...readEnvironment(sources, problems),
-    ...readOtel(sources, warnings),
-    ...readFlags(sources, problems),
   ]);
+  readOtel(sources, values, warnings);
+  for (const [path, value] of readFlags(sources, problems)) values.set(path, value);
   const resolver = new DefaultResolver(values, sources.host);
   if (problems.length === 0) {
     const config = buildConfig(resolver);
@@ -138,18 +139,24 @@ function* readEnvironment(
   }
 }
 
-function* readOtel({ environment, host }: ConfigSources, warnings: string[]): Iterable<readonly [string, ReadValue]> {
-  const otel = readOtelEnvironment(environment);
-  warnings.push(...otel.warnings);
-  const byPath = new Map(ALL_KEYS.map((configKey) => [configKey.path, configKey]));
-  for (const { path, variable, text } of otel.settings) {
-    const configKey = byPath.get(path);
-    if (configKey === undefined)
-      throw new BlixardError("INTERNAL", `${variable} stands for ${path}, which the schema does not have`);
-    const warn = ({ message }: Problem): unknown => warnings.push(`${variable} is ignored: ${message}`);
-    const read = readText(configKey, text, { kind: "environment", variable }, host, warn);
-    if (read !== undefined) yield [path, read];
-  }
+/** Adds to `values` what the OTEL_* variables say. */
+function readOtel({ environment, host }: ConfigSources, values: Map<string, ReadValue>, warnings: string[]): void {
+  const resolver = new DefaultResolver(values, host);
+  readOtelVariables(environment, {
+    current: resolver.get,
+    warn: (message) => warnings.push(message),
+    set: (path, variable, text) => {
+      const configKey = KEYS_BY_PATH.get(path);
+      if (configKey === undefined)
+        throw new BlixardError("INTERNAL", `${variable} stands for ${path}, which the schema does not have`);
+      const ignored = `${variable} is ignored: `;
+      const warn = ({ message }: Problem): void => {
+        if (!warnings.includes(`${ignored}${message}`)) warnings.push(`${ignored}${message}`);
+      };
+      const read = readText(configKey, text, { kind: "environment", variable }, host, warn);
+      if (read !== undefined) values.set(path, read);
+    },
+  });
 }
 
 function* readFlags({ flags = {}, host }: ConfigSources, problems: Problem[]): Iterable<readonly [string, ReadValue]> {
@@ -187,7 +194,6 @@ function readText(
 class DefaultResolver implements DefaultContext {
   readonly host: ConfigHost;
   readonly #set: ReadonlyMap<string, ReadValue>;
-  readonly #keys = new Map(ALL_KEYS.map(({ path, key }) => [path, key]));
 
   constructor(set: ReadonlyMap<string, ReadValue>, host: ConfigHost) {
     this.#set = set;
@@ -197,7 +203,7 @@ class DefaultResolver implements DefaultContext {
   readonly get = (path: string): unknown => {
     const set = this.#set.get(path);
     if (set !== undefined) return freeze(set.value);
-    const definition = this.#keys.get(path)?.default;
+    const definition = KEYS_BY_PATH.get(path)?.key.default;
     switch (definition?.kind) {
       case "value":
         return freeze(definition.value);
@@ -213,7 +219,7 @@ class DefaultResolver implements DefaultContext {
   originOf(path: string): Origin {
     const set = this.#set.get(path);
     if (set !== undefined) return set.place;
-    const definition = this.#keys.get(path)?.default;
+    const definition = KEYS_BY_PATH.get(path)?.key.default;
     const follows = definition?.kind === "follows" && definition.when(this) && this.#set.has(definition.path);
     return follows ? { kind: "follows", path: definition.path } : { kind: "default" };
   }

@@ -48,7 +48,11 @@ function batchKeys(things: string) {
       16_384,
       `How many ${things} wait at most; more are dropped and counted.`,
     ),
-    batch_size: withDefault(integer({ minimum: 1, maximum: 100_000 }), 1_024, "Most in one request."),
+    batch_size: withDefault(
+      integer({ minimum: 1, maximum: 100_000 }),
+      1_024,
+      "Most in one request; never more than wait at most.",
+    ),
     export_timeout: withDefault(
       duration({ minimumMs: 100, maximumMs: 86_400_000 }),
       300_000,
@@ -61,7 +65,7 @@ const metrics = section("Metrics.", {
   enabled: withDefault(boolean, true, "Whether metrics are recorded."),
   runtime_metrics: withDefault(boolean, false, "Node.js runtime, process and host metrics too."),
   export_interval: withDefault(
-    duration({ minimumMs: 1_000, maximumMs: 3_600_000 }),
+    duration({ minimumMs: 100, maximumMs: 3_600_000 }),
     10_000,
     "Time between two exports by OTLP.",
   ),

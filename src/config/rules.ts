@@ -19,7 +19,6 @@ export function checkRules(config: Config): readonly RuleViolation[] {
     ...checkCapacity(config),
     ...checkStore(config),
     ...checkOtlp(config),
-    ...checkBatches(config),
   ];
 }
 
@@ -61,18 +60,6 @@ function* checkMetricsPage({ observability }: Config): Iterable<RuleViolation> {
     };
   if (basicAuth.username !== undefined && bearerToken !== undefined)
     yield { path: `${path}.bearer_token`, message: `is another way to authenticate than ${path}.basic_auth: keep one` };
-}
-
-function* checkBatches({ observability: { tracing, logging } }: Config): Iterable<RuleViolation> {
-  for (const [section, { batchSize, queueSize }] of [
-    ["tracing", tracing.batch],
-    ["logging", logging.batch],
-  ] as const) {
-    if (batchSize > queueSize) {
-      const path = `observability.${section}.batch`;
-      yield { path: `${path}.batch_size`, message: `is more than ${path}.queue_size (${queueSize})` };
-    }
-  }
 }
 
 /** What works and is seldom wanted. */

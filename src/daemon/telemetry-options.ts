@@ -86,7 +86,7 @@ function batchOptionsOf(batch: Config["observability"]["tracing"]["batch"]): Bat
   return {
     scheduleDelayMs: batch.scheduleDelayMs,
     maximumQueueItems: batch.queueSize,
-    maximumBatchItems: batch.batchSize,
+    maximumBatchItems: Math.min(batch.batchSize, batch.queueSize),
     exportTimeoutMs: batch.exportTimeoutMs,
   };
 }
