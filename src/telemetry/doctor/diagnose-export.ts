@@ -1,0 +1,167 @@
+/** From what came of a canary to a finding: pure. */
+import type { NetworkProblem, SendOutcome } from "../otlp/send-outcome.ts";
+import { ok, type Verdict } from "./check.ts";
+import { found, type FindingId, type Subject } from "./findings.ts";
+import type { HeaderShape, SendObservation } from "./observations.ts";
+
+type Failure = Extract<SendOutcome, { readonly errorType: string }>;
+
+const UNAUTHENTICATED = new Set(["401", "403", "407", "UNAUTHENTICATED", "PERMISSION_DENIED"]);
+const DELTA = /delta|temporality/i;
+/** What grpc-js says of an answer that is HTTP and not gRPC. */
+const GRPC_GOT_HTTP = /HTTP status code|content-type|content type/i;
+
+/** Whether the request got there, in the protocol that was meant. */
+export function diagnoseSend(observation: SendObservation, subject: Subject): Verdict {
+  const { outcome } = observation;
+  if (!isFailure(outcome) || UNAUTHENTICATED.has(outcome.errorType))
+    return ok(`sent to ${subject.path || subject.origin}`);
+  const protocol = diagnoseProtocol(observation, outcome, subject);
+  if (protocol !== undefined) return protocol;
+  const { errorType, reason, cause } = outcome;
+  if (errorType === "404") return diagnoseNotFound(observation, reason, subject);
+  if (outcome.kind === "unsupported") return unsupported(reason, subject);
+  if (/^3\d\d$/.test(errorType)) return found("redirected", reason, subject, locationOf(reason));
+  if (isWebPage(observation, outcome)) return found("not_otlp", `a web page answers: ${reason}`, subject);
+  const way = cause === undefined ? undefined : wayProblems[cause];
+  if (way !== undefined) return found(way, reason, subject);
+  if (isTimeout(outcome)) {
+    return found("no_answer", `${subject.origin} accepts the connection and does not answer`, subject);
+  }
+  // It was answered: the rest is the acknowledgement's.
+  if (/^\d{3}$/.test(errorType)) return ok(`sent to ${subject.path}`);
+  if (subject.protocol === "http") return found("connection_lost", `no answer: ${reason}`, subject);
+  return errorType === "UNAVAILABLE" && observation.language?.kind !== "http2"
+    ? found("connection_lost", `no answer: ${reason}`, subject)
+    : ok(`sent to ${subject.origin}`);
+}
+
+/** Whether the credentials, or their absence, are good enough. */
+export function diagnoseAuthentication({ outcome, authorization }: SendObservation, subject: Subject): Verdict {
+  if (!isFailure(outcome) || !UNAUTHENTICATED.has(outcome.errorType)) {
+    return ok(authorization === "absent" ? "no credentials are asked for" : "the credentials are accepted");
+  }
+  const refusal = `${outcome.errorType === "407" ? "the proxy" : "the destination"} refuses us: ${outcome.reason}`;
+  if (authorization === "absent") return found("credentials_missing", `${refusal}; no credentials were sent`, subject);
+  const misshapen = headerProblems[authorization];
+  if (misshapen !== undefined)
+    return found("header_not_encoded", `${refusal}; ${misshapen.seen}`, subject, misshapen.fix);
+  return found("credentials_refused", refusal, subject);
+}
+
+const headerProblems: Readonly<Partial<Record<HeaderShape, { readonly seen: string; readonly fix: string }>>> = {
+  percent_encoded: {
+    seen: "a header's value arrives percent-encoded, such as Basic%20…",
+    fix: "Write the value plainly in headers of the configuration (a space, not %20); in OTEL_EXPORTER_OTLP_HEADERS encode it once, not twice.",
+  },
+  quoted: {
+    seen: "a header's value arrives with quotation marks around it",
+    fix: "Remove the quotation marks inside the value: neither OTEL_EXPORTER_OTLP_HEADERS nor a file takes them off.",
+  },
+  padded: {
+    seen: "a header's value begins or ends with a space",
+    fix: "Remove the space: in OTEL_EXPORTER_OTLP_HEADERS only the one between scheme and token belongs there, as %20.",
+  },
+  basic_not_base64: {
+    seen: "Basic is not followed by the base64 of user:password",
+    fix: "Use basic_auth = { username = …, password = … }, or encode user:password with base64; in OTEL_EXPORTER_OTLP_HEADERS its = is %3D.",
+  },
+};
+
+/** Whether the canary was taken. */
+export function diagnoseAcknowledgement(observation: SendObservation, subject: Subject): Verdict {
+  const { outcome, delta } = observation;
+  if (outcome.kind === "accepted") {
+    return outcome.note === undefined ? ok("acknowledged") : found("odd_answer", outcome.note, subject);
+  }
+  if (outcome.kind === "partial") {
+    const id = delta && DELTA.test(outcome.reason) ? "delta_refused" : "canary_rejected";
+    if (outcome.rejectedItems > 0) return found(id, `taken, but the canary is rejected: ${outcome.reason}`, subject);
+    return ok(`acknowledged, with a remark: ${outcome.reason}`);
+  }
+  const { errorType, reason } = outcome;
+  if (delta && DELTA.test(reason)) return found("delta_refused", reason, subject);
+  if (errorType === "413") return found("request_too_large", reason, subject);
+  if (errorType === "429" || errorType === "RESOURCE_EXHAUSTED") return found("throttled", reason, subject);
+  if (/^5\d\d$/.test(errorType) || outcome.kind === "retry" || errorType === "INTERNAL") {
+    return found("backend_failing", reason, subject);
+  }
+  return found("export_refused", reason, subject);
+}
+
+export function isFailure(outcome: SendOutcome): outcome is Failure {
+  return "errorType" in outcome;
+}
+
+/** Whether it stays open what stands at the other end. */
+export function leavesLanguageOpen(outcome: SendOutcome): boolean {
+  return isFailure(outcome) && !/^\d{3}$/.test(outcome.errorType) && !UNAUTHENTICATED.has(outcome.errorType);
+}
+
+/** gRPC where HTTP is spoken, HTTP where gRPC is, plain text where TLS is. */
+function diagnoseProtocol(observation: SendObservation, outcome: Failure, subject: Subject): Verdict | undefined {
+  const { language, application } = observation;
+  const where = `${subject.host}:${subject.port}`;
+  const { cause, reason } = outcome;
+  if (!subject.secure && (cause === "plaintext_to_tls_port" || language?.kind === "tls")) {
+    return found("plaintext_to_tls_port", `${where} speaks TLS, and is spoken to in plain text`, subject);
+  }
+  if (subject.protocol === "grpc") {
+    const isHttp =
+      cause === "grpc_to_http1_port" ||
+      language?.kind === "http1" ||
+      (subject.secure && application !== "h2") ||
+      GRPC_GOT_HTTP.test(reason);
+    if (isHttp) return found("grpc_to_http_gateway", `${where} is an HTTP gateway, and is spoken to in gRPC`, subject);
+  } else if (cause === "http_to_grpc_port" || language?.kind === "http2") {
+    return found("http_to_grpc_port", `${where} speaks gRPC, and is spoken to in HTTP/1.1`, subject);
+  }
+  return undefined;
+}
+
+/** A 404 over HTTP: the base path is missing, the signal is not taken, or nothing is there. */
+function diagnoseNotFound(observation: SendObservation, reason: string, subject: Subject): Verdict {
+  const { paths, otherSignalTaken } = observation;
+  const isThere = (statusCode: number | undefined): boolean => statusCode !== undefined && statusCode !== 404;
+  if (otherSignalTaken || isThere(paths?.otherSignal)) return unsupported(reason, subject);
+  if (isThere(paths?.belowOtlp)) {
+    return found("otlp_path_missing", `${subject.path} is not there, and /otlp${subject.path} is`, subject);
+  }
+  if (subject.path === "/" || subject.path === "") {
+    return found("signal_path_missing", "the endpoint has no path, and nothing is at /", subject);
+  }
+  return found("path_not_found", `nothing is at ${subject.path}: ${reason}`, subject);
+}
+
+function unsupported(reason: string, subject: Subject): Verdict {
+  return found("signal_unsupported", `${subject.signals.join(", ")} are not taken: ${reason}`, subject);
+}
+
+/** What the transport has recognized by itself. */
+const wayProblems: Readonly<Partial<Record<NetworkProblem, FindingId>>> = {
+  name_not_found: "name_unknown",
+  connection_refused: "connection_refused",
+  unreachable: "egress_blocked",
+  certificate_self_signed: "certificate_untrusted",
+  certificate_untrusted: "certificate_untrusted",
+  certificate_expired: "certificate_expired",
+  certificate_not_yet_valid: "certificate_not_yet_valid",
+  certificate_wrong_host: "certificate_name_mismatch",
+  client_certificate_refused: "client_certificate_required",
+  tls_to_plaintext_port: "tls_to_plaintext_port",
+  tls_failed: "tls_failed",
+  response_too_large: "not_otlp",
+};
+
+function isWebPage({ language }: SendObservation, { errorType, cause }: Failure): boolean {
+  if (cause === "response_not_otlp" || errorType === "invalid_response") return true;
+  return language?.kind === "http1" && language.contentType.startsWith("text/html");
+}
+
+function isTimeout({ errorType, cause }: Failure): boolean {
+  return cause === "timeout" || errorType === "timeout" || errorType === "DEADLINE_EXCEEDED";
+}
+
+function locationOf(reason: string): string {
+  return /\(([^()]*)\)\s*$/.exec(reason)?.[1] ?? "see the message";
+}

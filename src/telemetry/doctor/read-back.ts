@@ -1,0 +1,141 @@
+/**
+ * Asks backends for what they have been sent, again and again until it is there or the
+ * time is over: a collector batches, a backend indexes.
+ */
+import type { Clock } from "#model/clock.ts";
+import { telemetryCanary as canaryMetric } from "#gen/telemetry/metrics.ts";
+import { telemetryCanary as canarySpan } from "#gen/telemetry/spans.ts";
+import { ok, type Verdict } from "./check.ts";
+import { found } from "./findings.ts";
+import { codeOf, type SmallResponse } from "./http-request.ts";
+
+export type BackendKind = "prometheus" | "jaeger" | "tempo";
+
+export interface ReadBackOptions {
+  readonly kind: BackendKind;
+  /** Base URL; may end in a slash. */
+  readonly url: string;
+  readonly canaryId: string;
+  readonly traceId: string;
+  readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
+  readonly clock: Clock;
+  /** Asked for so long. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface ReadBack {
+  readonly verdict: Verdict;
+  /** An answer of the backend's, for its clock. */
+  readonly response: SmallResponse | undefined;
+}
+
+const POLL_INTERVAL_MS = 500;
+
+const names: Readonly<Record<BackendKind, string>> = { prometheus: "Prometheus", jaeger: "Jaeger", tempo: "Tempo" };
+
+/** Never rejects. */
+export async function readBack(options: ReadBackOptions): Promise<ReadBack> {
+  const { kind, clock, timeoutMs } = options;
+  const startedMs = clock.monotonicMs();
+  const backend = `${names[kind]} at ${withoutCredentials(options.url)}`;
+  let response: SmallResponse | undefined;
+  let problem = "it did not answer";
+  for (;;) {
+    const look = await lookOnce(options);
+    response = look.response ?? response;
+    const elapsedMs = clock.monotonicMs() - startedMs;
+    if (look.kind === "found") {
+      const after = elapsedMs < 1_000 ? `${Math.round(elapsedMs)} ms` : `${(elapsedMs / 1_000).toFixed(1)} s`;
+      return { verdict: ok(`${names[kind]} has it after ${after}${look.note}`), response };
+    }
+    problem = look.problem;
+    if (options.signal.aborted || elapsedMs + POLL_INTERVAL_MS > timeoutMs) break;
+    await clock.delay(POLL_INTERVAL_MS, options.signal).catch(() => undefined);
+  }
+  const verdict =
+    response === undefined
+      ? found("backend_unreachable", `${backend} does not answer: ${problem}`, undefined, names[kind])
+      : found(
+          "not_read_back",
+          `${backend} does not have it after ${Math.round((clock.monotonicMs() - startedMs) / 1_000)} s: ${problem}`,
+          undefined,
+          names[kind],
+        );
+  return { verdict, response };
+}
+
+type Look =
+  | { readonly kind: "found"; readonly note: string; readonly response: SmallResponse }
+  | { readonly kind: "missing"; readonly problem: string; readonly response: SmallResponse | undefined };
+
+async function lookOnce(options: ReadBackOptions): Promise<Look> {
+  let last: Look = { kind: "missing", problem: "it has no such API", response: undefined };
+  for (const path of pathsOf(options)) {
+    try {
+      const response = await options.fetch(`${options.url.replace(/\/+$/, "")}${path}`, options.signal);
+      const note = noteOf(options, response);
+      if (note !== undefined) return { kind: "found", note, response };
+      const problem = response.statusCode === 200 ? "its answer is empty" : `HTTP ${response.statusCode}`;
+      last = { kind: "missing", problem, response };
+    } catch (error) {
+      last = { kind: "missing", problem: codeOf(error), response: undefined };
+    }
+  }
+  return last;
+}
+
+function pathsOf({ kind, canaryId, traceId }: ReadBackOptions): readonly string[] {
+  switch (kind) {
+    case "prometheus": {
+      // Prometheus may keep OpenTelemetry's names as they are, or translate them.
+      const query = `{__name__=~"${canaryMetric.prometheusName}|${canaryMetric.name.replaceAll(".", "[.]")}",blixard_telemetry_canary_id="${canaryId}"}`;
+      return [`/api/v1/query?query=${encodeURIComponent(query)}`];
+    }
+    case "jaeger":
+      return [`/api/v3/traces/${traceId}`, `/api/traces/${traceId}`];
+    case "tempo":
+      return [`/api/traces/${traceId}`];
+  }
+}
+
+/** What more is to be said of a hit; undefined: it is none. */
+function noteOf({ kind, canaryId }: ReadBackOptions, { statusCode, body }: SmallResponse): string | undefined {
+  if (statusCode !== 200) return undefined;
+  if (kind !== "prometheus") {
+    // JSON or protobuf of many shapes: the id is a word that nothing else holds.
+    return body.includes(canaryId) && body.includes(canarySpan.name) ? "" : undefined;
+  }
+  const [first] = resultsOf(body);
+  return first === undefined ? undefined : `, as job "${first["job"] ?? ""}", instance "${first["instance"] ?? ""}"`;
+}
+
+/** Label sets of an instant query's answer; none when it is not one. */
+export function resultsOf(body: Buffer): readonly Readonly<Record<string, string>>[] {
+  try {
+    const answer: unknown = JSON.parse(body.toString("utf8"));
+    const data = property(answer, "data");
+    const results = property(data, "result");
+    if (!Array.isArray(results)) return [];
+    return results.slice(0, 1_000).map((result: unknown) => stringsOf(property(result, "metric")));
+  } catch {
+    return [];
+  }
+}
+
+function property(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
+}
+
+function stringsOf(value: unknown): Readonly<Record<string, string>> {
+  if (typeof value !== "object" || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+/** For people. */
+export function withoutCredentials(url: string): string {
+  const parsed = URL.parse(url);
+  return parsed === null ? "its URL" : `${parsed.protocol}//${parsed.host}${parsed.pathname.replace(/\/+$/, "")}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * The scrape's side: whether the node's own page answers as it should, and whether a
+ * Prometheus that can be asked gets the same metrics by scrape and by OTLP.
+ */
+import { telemetrySeriesLimit } from "#gen/telemetry/metrics.ts";
+import { ok, skipped, type Verdict } from "./check.ts";
+import { found } from "./findings.ts";
+import { codeOf, requestSmall, type SmallResponse } from "./http-request.ts";
+import { resultsOf } from "./read-back.ts";
+
+const OPENMETRICS = "application/openmetrics-text; version=1.0.0";
+const MAXIMUM_PAGE_BYTES = 128 * 2 ** 20;
+
+/** @param url undefined where no page is served */
+export async function checkPage(url: string | undefined, signal: AbortSignal): Promise<Verdict> {
+  if (url === undefined) return skipped("no metrics page is served");
+  try {
+    const response = await requestSmall({
+      url,
+      headers: { accept: OPENMETRICS },
+      // It is our own, and its certificate may be for another of our names.
+      trustAnyCertificate: true,
+      maximumBytes: MAXIMUM_PAGE_BYTES,
+      signal,
+    });
+    return diagnosePage(url, response);
+  } catch (error) {
+    const code = codeOf(error);
+    // A client certificate is asked for, as configured.
+    if (/CERTIFICATE_REQUIRED|ALERT/.test(code)) return ok(`${url} answers those with a client certificate`);
+    return found("page_unreachable", `${url} does not answer: ${code}`, undefined, url);
+  }
+}
+
+export function diagnosePage(url: string, { statusCode, contentType, body }: SmallResponse): Verdict {
+  if (statusCode === 401 || statusCode === 403) return ok(`${url} answers those with credentials`);
+  if (statusCode !== 200) return found("page_unreachable", `${url} answers HTTP ${statusCode}`, undefined, url);
+  if (!contentType.startsWith("application/openmetrics-text")) {
+    return found("page_invalid", `${url} answers with ${contentType || "no content type"}`);
+  }
+  if (body.toString("latin1", body.length - 6) !== "# EOF\n") {
+    return found("page_invalid", `${url} ends without # EOF`);
+  }
+  const lines = body.toString("latin1").split("\n");
+  const samples = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  const broken = samples.find((line) => !SAMPLE.test(line));
+  if (broken !== undefined)
+    return found("page_invalid", `${url} has a line that is no sample: ${broken.slice(0, 100)}`);
+  return ok(`${url} has ${samples.length} samples`);
+}
+
+/** Name, labels, value; then perhaps a time, and perhaps an exemplar. */
+const SAMPLE = /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? (\S+)( \S+)?( # \{.*\} .*)?$/;
+
+export interface DuplicateQuery {
+  readonly prometheusUrl: string;
+  /** `service.instance.id`: what Prometheus makes `instance` of on the OTLP route. */
+  readonly instanceId: string;
+  readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
+  readonly signal: AbortSignal;
+}
+
+/** Two questions to Prometheus: who pushes as this node, and whom it scrapes that says it is this node. */
+export async function checkDuplicates({ prometheusUrl, instanceId, fetch, signal }: DuplicateQuery): Promise<Verdict> {
+  const ask = async (query: string) => {
+    const url = `${prometheusUrl.replace(/\/+$/, "")}/api/v1/query?query=${encodeURIComponent(query)}`;
+    return resultsOf((await fetch(url, signal)).body);
+  };
+  const metric = telemetrySeriesLimit.prometheusName;
+  try {
+    const pushed = await ask(`count by (job, instance) (${metric}{instance="${instanceId}"})`);
+    // The page's target_info says whose page it is; on the OTLP route that is `instance` itself.
+    const scraped = await ask(
+      `count by (job, instance) (${metric} * on (job, instance) group_left () target_info{service_instance_id="${instanceId}",instance!="${instanceId}"})`,
+    );
+    return diagnoseDuplicates(pushed, scraped);
+  } catch (error) {
+    return skipped(`Prometheus could not be asked: ${codeOf(error)}`);
+  }
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+export function diagnoseDuplicates(pushed: readonly Labels[], scraped: readonly Labels[]): Verdict {
+  const name = ({ job = "", instance = "" }: Labels): string => `job "${job}", instance "${instance}"`;
+  const [push] = pushed;
+  const [scrape] = scraped;
+  if (push !== undefined && scrape !== undefined) {
+    return found(
+      "scrape_and_push",
+      `Prometheus has this node's metrics twice: by OTLP as ${name(push)}, by scrape as ${name(scrape)}`,
+    );
+  }
+  if (push !== undefined) return ok("Prometheus gets this node's metrics by OTLP only");
+  if (scrape !== undefined) return ok("Prometheus gets this node's metrics by scrape only");
+  return ok("Prometheus has nothing of this node yet but the canary");
+}
