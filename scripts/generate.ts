@@ -12,11 +12,13 @@ import { join } from "node:path";
 import { applyOutput, compareOutput } from "./generate/output.ts";
 import { generateCliReference } from "./generate/cli-reference.ts";
 import { generateConfigurationReference } from "./generate/configuration-reference.ts";
+import { isFailure } from "./generate/finding.ts";
 import { generateProtobuf } from "./generate/protobuf.ts";
 import { checkRegistry } from "./generate/registry-check.ts";
 import { generateRegistryCode } from "./generate/registry-code.ts";
 import { generateRegistryReference } from "./generate/registry-reference.ts";
 import { readRegistry } from "./generate/registry.ts";
+import { readUpstreamTable } from "./generate/upstream.ts";
 
 const root = join(import.meta.dirname, "..");
 const ownedFolders = ["src/gen"];
@@ -24,7 +26,8 @@ const ownedFolders = ["src/gen"];
 async function main(argv: readonly string[]): Promise<number> {
   const check = argv.includes("--check");
   const registry = await readRegistry(join(root, "telemetry/registry"));
-  const findings = checkRegistry(registry);
+  const upstream = await readUpstreamTable(join(root, "telemetry/upstream.json"));
+  const findings = checkRegistry(registry, upstream).filter(isFailure);
   for (const { id, subject, message, file } of findings) {
     process.stderr.write(`telemetry/registry/${file}: ${subject}: ${id}: ${message}\n`);
   }
@@ -33,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const files = new Map([
     ...(await generateProtobuf(root)),
     ...generateRegistryCode(registry),
-    ...generateRegistryReference(registry),
+    ...generateRegistryReference(registry, upstream.version),
     ...generateConfigurationReference(),
     ...(await generateCliReference()),
   ]);

@@ -8,6 +8,7 @@ import * as spans from "#gen/telemetry/spans.ts";
 import { generateRegistryCode } from "../scripts/generate/registry-code.ts";
 import { generateRegistryReference } from "../scripts/generate/registry-reference.ts";
 import { readRegistry } from "../scripts/generate/registry.ts";
+import { readUpstreamTable } from "../scripts/generate/upstream.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
@@ -18,7 +19,8 @@ const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf
 describe("the registry, the code and the reference", () => {
   test("descriptors and reference are those of the registry: run `npm run generate` and commit", async () => {
     const registry = await readRegistry(join(root, "telemetry/registry"));
-    for (const [path, text] of [...generateRegistryCode(registry), ...generateRegistryReference(registry)]) {
+    const { version } = await readUpstreamTable(join(root, "telemetry/upstream.json"));
+    for (const [path, text] of [...generateRegistryCode(registry), ...generateRegistryReference(registry, version)]) {
       assert.ok(readFileSync(join(root, path), "utf8") === text, `${path} is out of date`);
     }
   });

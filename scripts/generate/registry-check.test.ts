@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkRegistry } from "./registry-check.ts";
 import { exportName, generateRegistryCode } from "./registry-code.ts";
+import { isFailure } from "./finding.ts";
 import { parseRegistry, readRegistry } from "./registry.ts";
+import { readUpstreamTable, type UpstreamTable } from "./upstream.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -17,6 +19,18 @@ const declared = `
       - { id: blixard.vm.state, type: string, stability: development, brief: State., examples: [a] }
       - { id: blixard.vm.mood, stability: development, brief: Mood., type: { members: [{ id: a, value: a, brief: A., stability: development }] } }
 `;
+
+const noUpstream: UpstreamTable = {
+  version: "",
+  commit: "",
+  attributes: {},
+  metrics: {
+    "process.thread.count": { instrument: "updowncounter", unit: "{vm}", stability: "development", attributes: {} },
+  },
+  spans: {},
+  events: {},
+  entities: {},
+};
 
 interface MetricText {
   readonly name?: string;
@@ -51,7 +65,13 @@ function findingsIn(file: string, ...groups: readonly string[]): string[] {
   const text = `groups:${declared}\n${groups.join("\n")}\n`;
   const other = file === "blixard/test.yaml" ? [] : [["blixard/attributes.yaml", `groups:${declared}`] as const];
   const files = new Map([...other, [file, other.length === 0 ? text : `groups:\n${groups.join("\n")}\n`]]);
-  return [...new Set(checkRegistry(parseRegistry(files)).map(({ id }) => id))];
+  return [
+    ...new Set(
+      checkRegistry(parseRegistry(files), noUpstream)
+        .filter(isFailure)
+        .map(({ id }) => id),
+    ),
+  ];
 }
 
 describe("the naming rules", () => {
@@ -72,6 +92,7 @@ describe("the naming rules", () => {
     ["a dash", [metric({ name: "blixard.vm.cold-starts", instrument: "counter" })], "invalid_format"],
     ["two underscores", [metric({ name: "blixard.vm.cold__start.count" })], "invalid_format"],
     ["a plural up-down counter", [metric({ name: "blixard.vm.guests" })], "invalid_format"],
+    ["a name without a namespace", [metric({ name: "guests" })], "missing_namespace"],
     ["a name of nobody's namespace", [metric({ name: "vm.count" })], "missing_namespace"],
     ["an unknown subsystem", [metric({ name: "blixard.kernel.count" })], "unknown_subsystem"],
     [
@@ -225,7 +246,7 @@ describe("the naming rules", () => {
   });
 
   test("our own names live in blixard/, upstream's in opentelemetry/", () => {
-    assert.deepEqual(findingsIn("opentelemetry/test.yaml", metric({})), ["missing_namespace"]);
+    assert.deepEqual(findingsIn("opentelemetry/test.yaml", metric({})), ["missing_namespace", "missing_metric"]);
     assert.deepEqual(findingsIn("opentelemetry/test.yaml", metric({ name: "process.thread.count" })), []);
   });
 
@@ -243,8 +264,10 @@ describe("reading the registry", () => {
 });
 
 describe("the registry of this repository", () => {
-  test("breaks no rule", async () => {
-    assert.deepEqual(checkRegistry(await readRegistry(join(root, "telemetry/registry"))), []);
+  test("breaks no rule, upstream's names and definitions included", async () => {
+    const upstream = await readUpstreamTable(join(root, "telemetry/upstream.json"));
+    const registry = await readRegistry(join(root, "telemetry/registry"));
+    assert.deepEqual(checkRegistry(registry, upstream).filter(isFailure), []);
   });
 
   test("gives every signal of a kind an export of its own", async () => {

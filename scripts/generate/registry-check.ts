@@ -5,15 +5,10 @@
  * about clashes hold.
  */
 import { prometheusLabelName, prometheusMetricName } from "../../src/telemetry/exposition/prometheus-names.ts";
+import type { Finding } from "./finding.ts";
 import type { Registry, RegistryMetric } from "./registry.ts";
-
-export interface Finding {
-  readonly id: string;
-  /** Name of the signal or attribute. */
-  readonly subject: string;
-  readonly message: string;
-  readonly file: string;
-}
+import { checkAgainstUpstream } from "./upstream-check.ts";
+import type { UpstreamTable } from "./upstream.ts";
 
 type Report = (id: string, subject: { readonly name: string; readonly file: string }, message: string) => void;
 
@@ -38,10 +33,15 @@ const STATE_PART = /^((is|has)_.*|state|usable|reachable|schedulable|connected|e
 const reservedSuffixes = ["_total", "_created", "_bucket", "_sum", "_info"];
 
 /** What breaks a rule, in the order of the registry; none means that code may be generated. */
-export function checkRegistry(registry: Registry): Finding[] {
+export function checkRegistry(registry: Registry, upstream: UpstreamTable): Finding[] {
+  return [...checkNamingRules(registry), ...checkAgainstUpstream(registry, upstream)];
+}
+
+function checkNamingRules(registry: Registry): Finding[] {
   const findings: Finding[] = [];
-  const report: Report = (id, { name, file }, message) => findings.push({ id, subject: name, message, file });
-  const signals = [...registry.metrics, ...registry.spans, ...registry.events];
+  const report: Report = (id, { name, file }, message) =>
+    findings.push({ id, level: "violation", subject: name, message, file });
+  const signals = [...registry.metrics, ...registry.spans, ...registry.events, ...registry.entities];
 
   for (const kind of [registry.attributes, registry.metrics, registry.events]) {
     checkNames(kind, report);
@@ -82,7 +82,13 @@ type Named = readonly { readonly name: string; readonly file: string }[];
 
 function checkNames(named: Named, report: Report): void {
   for (const subject of named) {
-    if (!NAME.test(subject.name)) {
+    const isOwn = subject.file.startsWith("blixard/");
+    if (isOwn && !subject.name.includes(".")) {
+      report("missing_namespace", subject, "a name begins with a namespace");
+      continue;
+    }
+    // Upstream's names are as they are; that they are upstream's is checked against its table.
+    if (isOwn && !NAME.test(subject.name)) {
       report(
         "invalid_format",
         subject,
@@ -90,8 +96,7 @@ function checkNames(named: Named, report: Report): void {
       );
       continue;
     }
-    const own = subject.name.startsWith("blixard.");
-    if (own !== subject.file.startsWith("blixard/")) {
+    if (subject.name.startsWith("blixard.") !== isOwn) {
       report(
         "missing_namespace",
         subject,

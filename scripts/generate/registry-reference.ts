@@ -1,9 +1,10 @@
 /** `docs/reference/telemetry.md`: every signal, for people. */
 import { prometheusMetricName } from "../../src/telemetry/exposition/prometheus-names.ts";
 import type { GeneratedFiles } from "./output.ts";
-import type { AttributeReference, Registry, RegistryMetric } from "./registry.ts";
+import type { AttributeReference, Registry, RegistryAttribute, RegistryMetric } from "./registry.ts";
 
-export function generateRegistryReference(registry: Registry): GeneratedFiles {
+/** @param upstreamVersion of the conventions that the names were checked against */
+export function generateRegistryReference(registry: Registry, upstreamVersion: string): GeneratedFiles {
   const text = [
     "# Telemetry reference",
     "",
@@ -12,31 +13,46 @@ export function generateRegistryReference(registry: Registry): GeneratedFiles {
     "Attributes in *italics* are optional; a dot in an attribute's name is `_` in a Prometheus label",
     "(`blixard.vm.state` is `blixard_vm_state`). Histograms have `_bucket`, `_sum` and `_count` on the Prometheus page.",
     "",
+    "A name under `blixard.` is Blixard's own; it may still change while its stability is *development*. Every other",
+    `name is OpenTelemetry's, as its semantic conventions ${upstreamVersion} have it, with the stability that they give it.`,
+    "",
     "## Metrics",
     ...metricSections(registry.metrics),
     "",
     "## Spans",
     "",
-    "| span | kind | attributes | what it is |",
-    "|---|---|---|---|",
-    ...registry.spans.map((span) => row(`\`${span.name}\``, span.kind, attributeList(span.attributes), span.brief)),
+    "| span | kind | stability | attributes | what it is |",
+    "|---|---|---|---|---|",
+    ...registry.spans.map((span) =>
+      row(`\`${span.name}\``, span.kind, stabilityOf(span), attributeList(span.attributes), span.brief),
+    ),
     "",
     "## Events",
     "",
     "Log records with an event name.",
     "",
-    "| event | severity | attributes | what it is |",
-    "|---|---|---|---|",
+    "| event | severity | stability | attributes | what it is |",
+    "|---|---|---|---|---|",
     ...registry.events.map((event) =>
-      row(`\`${event.name}\``, event.severity, attributeList(event.attributes), event.brief),
+      row(`\`${event.name}\``, event.severity, stabilityOf(event), attributeList(event.attributes), event.brief),
+    ),
+    "",
+    "## Resource",
+    "",
+    "On every signal, as far as the machine and the environment say it. Nothing is asked over a network for it.",
+    "",
+    "| entity | stability | attributes | what it is |",
+    "|---|---|---|---|",
+    ...registry.entities.map((entity) =>
+      row(`\`${entity.name}\``, stabilityOf(entity), attributeList(entity.attributes), entity.brief),
     ),
     "",
     "## Attributes",
     "",
-    "| attribute | type | what it is |",
-    "|---|---|---|",
-    ...registry.attributes.map(({ name, type, values, brief }) =>
-      row(`\`${name}\``, values === undefined ? type : values.map((value) => `\`${value}\``).join(", "), brief),
+    "| attribute | type | stability | what it is |",
+    "|---|---|---|---|",
+    ...registry.attributes.map((attribute) =>
+      row(`\`${attribute.name}\``, typeOf(attribute), stabilityOf(attribute), describeAttribute(attribute)),
     ),
     "",
   ].join("\n");
@@ -54,14 +70,15 @@ function metricSections(metrics: readonly RegistryMetric[]): string[] {
     "",
     `### \`${namespace}.*\``,
     "",
-    "| metric | Prometheus name | instrument | unit | attributes | what it is |",
-    "|---|---|---|---|---|---|",
+    "| metric | Prometheus name | instrument | unit | stability | attributes | what it is |",
+    "|---|---|---|---|---|---|---|",
     ...members.map((metric) =>
       row(
         `\`${metric.name}\``,
         `\`${prometheusMetricName(metric)}\``,
         metric.instrument,
         `\`${metric.unit}\``,
+        stabilityOf(metric),
         attributeList(metric.attributes),
         metric.brief,
       ),
@@ -76,6 +93,18 @@ function attributeList(references: readonly AttributeReference[]): string {
       return condition === undefined ? `*\`${name}\`*` : `*\`${name}\`* (${condition})`;
     })
     .join(", ");
+}
+
+function stabilityOf({ stability }: { readonly stability: string }): string {
+  return stability.replace("_", " ");
+}
+
+function typeOf({ type, values }: RegistryAttribute): string {
+  return values === undefined ? type : values.map((value) => `\`${value}\``).join(", ");
+}
+
+function describeAttribute({ brief, specifiedBy }: RegistryAttribute): string {
+  return specifiedBy === undefined ? brief : `${brief} Source: ${specifiedBy}.`;
 }
 
 function row(...cells: readonly string[]): string {

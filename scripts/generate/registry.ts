@@ -19,7 +19,15 @@ const attributeSchema = z.strictObject({
   brief: z.string().min(1),
   note: z.string().optional(),
   examples,
-  annotations: z.strictObject({ blixard: z.strictObject({ per_vm_attribute: z.boolean() }) }).optional(),
+  annotations: z
+    .strictObject({
+      blixard: z.strictObject({
+        per_vm_attribute: z.boolean().optional(),
+        // A name of OpenTelemetry's that is not in the conventions but elsewhere.
+        specified_by: z.string().optional(),
+      }),
+    })
+    .optional(),
 });
 
 const referenceSchema = z.strictObject({
@@ -35,6 +43,8 @@ const referenceSchema = z.strictObject({
 
 const common = { id: z.string(), stability, brief: z.string().min(1), note: z.string().optional() };
 const references = z.array(referenceSchema).default([]);
+/** Attributes that upstream has on a signal and we do not, each with the reason. */
+const omits = z.record(z.string(), z.string().min(1)).optional();
 
 const groupSchema = z.discriminatedUnion("type", [
   z.strictObject({
@@ -58,6 +68,7 @@ const groupSchema = z.discriminatedUnion("type", [
             per_vm: z.boolean().optional(),
             // The format knows neither: they are declared as what they are on the OTLP route.
             kind: z.enum(["info", "stateset"]).optional(),
+            omits,
           })
           .optional(),
         code_generation: z.strictObject({ metric_value_type: z.enum(["int", "double"]) }).optional(),
@@ -69,15 +80,24 @@ const groupSchema = z.discriminatedUnion("type", [
     ...common,
     type: z.literal("span"),
     span_kind: z.enum(["internal", "server", "client", "producer", "consumer"]),
-    annotations: z.strictObject({ blixard: z.strictObject({ span_name: z.string() }) }),
+    annotations: z.strictObject({ blixard: z.strictObject({ span_name: z.string(), omits }) }),
     attributes: references,
   }),
   z.strictObject({
     ...common,
     type: z.literal("event"),
     name: z.string(),
-    annotations: z.strictObject({ blixard: z.strictObject({ severity: z.enum(["debug", "info", "warn", "error"]) }) }),
+    annotations: z.strictObject({
+      blixard: z.strictObject({ severity: z.enum(["debug", "info", "warn", "error"]), omits }),
+    }),
     attributes: references,
+  }),
+  z.strictObject({
+    ...common,
+    type: z.literal("entity"),
+    name: z.string(),
+    annotations: z.strictObject({ blixard: z.strictObject({ omits }) }).optional(),
+    attributes: z.array(referenceSchema.extend({ role: z.enum(["identifying", "descriptive"]).optional() })),
   }),
 ]);
 
@@ -92,6 +112,9 @@ export interface RegistryAttribute {
   /** It names one VM. */
   readonly perVm: boolean;
   readonly hasExamples: boolean;
+  readonly stability: string;
+  /** Which specification names it, when the conventions do not. */
+  readonly specifiedBy?: string;
   /** The file that declares it. */
   readonly file: string;
 }
@@ -110,8 +133,13 @@ interface Signal {
   readonly brief: string;
   readonly stability: string;
   readonly attributes: readonly AttributeReference[];
+  /** Why an attribute that upstream has here is not ours, by its name. */
+  readonly omits: Readonly<Record<string, string>>;
   readonly file: string;
 }
+
+/** What a resource describes: a service, a host, a process. */
+export type RegistryEntity = Signal;
 
 export interface RegistryMetric extends Signal {
   readonly instrument: "counter" | "updowncounter" | "gauge" | "histogram" | "info" | "stateset";
@@ -136,6 +164,7 @@ export interface Registry {
   readonly metrics: readonly RegistryMetric[];
   readonly spans: readonly RegistrySpan[];
   readonly events: readonly RegistryEvent[];
+  readonly entities: readonly RegistryEntity[];
 }
 
 /** Reads every `.yaml` file below `folder` but the manifest, in order of their names. */
@@ -154,6 +183,7 @@ export function parseRegistry(files: ReadonlyMap<string, string>): Registry {
   const metrics: RegistryMetric[] = [];
   const spans: RegistrySpan[] = [];
   const events: RegistryEvent[] = [];
+  const entities: RegistryEntity[] = [];
   for (const [file, text] of files) {
     const parsed = fileSchema.safeParse(parse(text));
     if (!parsed.success) throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);
@@ -167,15 +197,17 @@ export function parseRegistry(files: ReadonlyMap<string, string>): Registry {
         brief: group.brief.trim(),
         stability: group.stability,
         attributes: group.attributes.map(toReference),
+        omits: group.annotations?.blixard?.omits ?? {},
         file,
       };
       if (group.type === "metric") metrics.push({ ...signal, name: group.metric_name, ...metricFields(group) });
       else if (group.type === "span")
         spans.push({ ...signal, name: group.annotations.blixard.span_name, kind: group.span_kind });
+      else if (group.type === "entity") entities.push({ ...signal, name: group.name });
       else events.push({ ...signal, name: group.name, severity: group.annotations.blixard.severity });
     }
   }
-  return { attributes, metrics, spans, events };
+  return { attributes, metrics, spans, events, entities };
 }
 
 type MetricGroup = Extract<z.infer<typeof groupSchema>, { type: "metric" }>;
@@ -196,13 +228,16 @@ function metricFields(
 
 function toAttribute(attribute: z.infer<typeof attributeSchema>, file: string): RegistryAttribute {
   const { type } = attribute;
+  const { per_vm_attribute: perVm = false, specified_by: specifiedBy } = attribute.annotations?.blixard ?? {};
   return {
     name: attribute.id,
     type: typeof type === "string" ? type : "string",
     ...(typeof type === "string" ? {} : { values: type.members.map((entry) => entry.value) }),
     brief: attribute.brief.trim(),
-    perVm: attribute.annotations?.blixard.per_vm_attribute ?? false,
+    perVm,
     hasExamples: (attribute.examples?.length ?? 0) > 0,
+    stability: attribute.stability,
+    ...(specifiedBy === undefined ? {} : { specifiedBy }),
     file,
   };
 }

@@ -603,7 +603,7 @@ export const attributes = {
   },
   "exception.type": {
     type: "string",
-    brief: "Type of the exception."
+    brief: "Type of the exception; of our own errors the code, of system errors theirs, else the class."
   },
   "exception.message": {
     type: "string",
@@ -611,7 +611,7 @@ export const attributes = {
   },
   "exception.stacktrace": {
     type: "string",
-    brief: "Stack trace of the exception."
+    brief: "Stack trace of the exception; absent where its code says all, as for an operator's mistake."
   },
   "server.address": {
     type: "string",
@@ -676,10 +676,6 @@ export const attributes = {
   "file.path": {
     type: "string",
     brief: "Path of the file."
-  },
-  "service.version": {
-    type: "string",
-    brief: "Version of Blixard."
   },
   "cpu.mode": {
     type: "string",
@@ -786,6 +782,30 @@ export const attributes = {
     type: "int",
     brief: "Process id."
   },
+  "process.parent_pid": {
+    type: "int",
+    brief: "Id of the process that started it."
+  },
+  "process.creation.time": {
+    type: "string",
+    brief: "When it was started."
+  },
+  "process.command": {
+    type: "string",
+    brief: "The script; never its arguments, which may hold anything."
+  },
+  "process.owner": {
+    type: "string",
+    brief: "Name of the user."
+  },
+  "process.executable.name": {
+    type: "string",
+    brief: "Name of the program."
+  },
+  "process.runtime.description": {
+    type: "string",
+    brief: "The runtime in words."
+  },
   "process.exit.code": {
     type: "int",
     brief: "Exit code."
@@ -809,6 +829,134 @@ export const attributes = {
       "voluntary",
       "involuntary"
     ]
+  },
+  "service.name": {
+    type: "string",
+    brief: "Name of the service."
+  },
+  "service.namespace": {
+    type: "string",
+    brief: "The cluster's name."
+  },
+  "service.version": {
+    type: "string",
+    brief: "Version of Blixard."
+  },
+  "service.instance.id": {
+    type: "string",
+    brief: "Of a node: made from its cluster and name, so that it stays. Of a command: its own."
+  },
+  "deployment.environment.name": {
+    type: "string",
+    brief: "What the operator calls the environment."
+  },
+  "telemetry.sdk.name": {
+    type: "string",
+    brief: "Blixard, whose exporters and metrics engine are its own."
+  },
+  "telemetry.sdk.language": {
+    type: "string",
+    brief: "Language."
+  },
+  "telemetry.sdk.version": {
+    type: "string",
+    brief: "Version."
+  },
+  "host.id": {
+    type: "string",
+    brief: "The machine's id, or the cloud's for it."
+  },
+  "host.name": {
+    type: "string",
+    brief: "Name of the machine."
+  },
+  "host.arch": {
+    type: "string",
+    brief: "Architecture."
+  },
+  "host.type": {
+    type: "string",
+    brief: "The cloud's name for the kind of machine."
+  },
+  "os.type": {
+    type: "string",
+    brief: "Type."
+  },
+  "os.name": {
+    type: "string",
+    brief: "Name of the distribution."
+  },
+  "os.version": {
+    type: "string",
+    brief: "Release of the kernel."
+  },
+  "os.build_id": {
+    type: "string",
+    brief: "Build of the kernel."
+  },
+  "os.description": {
+    type: "string",
+    brief: "Name and version of the distribution."
+  },
+  "container.id": {
+    type: "string",
+    brief: "Id of the container."
+  },
+  "container.runtime.name": {
+    type: "string",
+    brief: "What runs the container."
+  },
+  "cloud.provider": {
+    type: "string",
+    brief: "Provider."
+  },
+  "cloud.platform": {
+    type: "string",
+    brief: "Platform."
+  },
+  "cloud.region": {
+    type: "string",
+    brief: "Region."
+  },
+  "cloud.availability_zone": {
+    type: "string",
+    brief: "Zone."
+  },
+  "cloud.account.id": {
+    type: "string",
+    brief: "Account, project or subscription."
+  },
+  "cloud.resource_id": {
+    type: "string",
+    brief: "The provider's name of the resource."
+  },
+  "k8s.cluster.name": {
+    type: "string",
+    brief: "Cluster."
+  },
+  "k8s.namespace.name": {
+    type: "string",
+    brief: "Namespace."
+  },
+  "k8s.node.name": {
+    type: "string",
+    brief: "Node."
+  },
+  "k8s.pod.name": {
+    type: "string",
+    brief: "Pod."
+  },
+  "k8s.pod.uid": {
+    type: "string",
+    brief: "Id of the pod."
+  },
+  "k8s.container.name": {
+    type: "string",
+    brief: "Container in the pod."
+  },
+  "k8s.deployment.name": {
+    type: "string",
+    brief: "Deployment."
   },
   "rpc.system.name": {
     type: "string",
@@ -840,10 +988,8 @@ export const attributes = {
     values: [
       "used",
       "free",
-      "shared",
       "buffers",
-      "cached",
-      "available"
+      "cached"
     ]
   },
   "system.paging.state": {

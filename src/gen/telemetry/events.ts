@@ -125,7 +125,7 @@ export const storeMemberExited = {
 /** A destination that was failing is back. */
 export const telemetryGap = {
   name: "blixard.telemetry.gap",
-  severity: "info",
+  severity: "warn",
   brief: "A destination that was failing is back.",
   attributes: {
     "blixard.telemetry.destination": {
@@ -399,6 +399,81 @@ export const vmAdopted = {
     },
     "process.pid": {
       type: "int",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** A call to the store failed with an exception. */
+export const dbClientOperationException = {
+  name: "db.client.operation.exception",
+  severity: "warn",
+  brief: "A call to the store failed with an exception.",
+  attributes: {
+    "exception.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.message": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.stacktrace": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.error.hint": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** An exception ended an operation, and nothing below had told of it. */
+export const exception = {
+  name: "exception",
+  severity: "error",
+  brief: "An exception ended an operation, and nothing below had told of it.",
+  attributes: {
+    "exception.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.message": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.stacktrace": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.error.hint": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
+/** An exception ended an incoming call, and nothing below had told of it. */
+export const rpcServerCallException = {
+  name: "rpc.server.call.exception",
+  severity: "error",
+  brief: "An exception ended an incoming call, and nothing below had told of it.",
+  attributes: {
+    "exception.type": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.message": {
+      type: "string",
+      requirement: "required"
+    },
+    "exception.stacktrace": {
+      type: "string",
+      requirement: "recommended"
+    },
+    "blixard.error.hint": {
+      type: "string",
       requirement: "recommended"
     }
   }

@@ -3154,10 +3154,8 @@ export const systemMemoryUsage = {
       values: [
         "used",
         "free",
-        "shared",
         "buffers",
-        "cached",
-        "available"
+        "cached"
       ]
     }
   }
@@ -3189,10 +3187,8 @@ export const systemMemoryUtilization = {
       values: [
         "used",
         "free",
-        "shared",
         "buffers",
-        "cached",
-        "available"
+        "cached"
       ]
     }
   }
