@@ -1,15 +1,25 @@
 /**
- * A strict reader of metric pages, for tests: OpenMetrics 1.0 text and Prometheus text
- * 0.0.4. It accepts less than scrapers do; what it accepts every scraper reads alike.
- * Sources: OpenMetrics 1.0 "Text format", Prometheus "Exposition formats".
+ * A strict reader of metric pages, for tests: OpenMetrics 1.0 text and Prometheus text 0.0.4
+ * and 1.0.0 (alike for names of the old alphabet). It accepts less than scrapers do; what it
+ * accepts every scraper reads alike: every sample has a TYPE before it, points have no
+ * timestamps, numbers and bounds are canonical. The rules of each type are in
+ * openmetrics-rules.ts. Sources: OpenMetrics 1.0 "Text format", Prometheus "Exposition formats".
  */
+import { checkClashes, checkFamily, sampleSuffixes } from "./openmetrics-rules.ts";
 
 export type PageFormat = "openmetrics" | "prometheus_text";
+
+export interface PageExemplar {
+  readonly labels: ReadonlyMap<string, string>;
+  readonly value: number;
+  readonly timestampSeconds: number | undefined;
+}
 
 export interface PageSample {
   readonly name: string;
   readonly labels: ReadonlyMap<string, string>;
   readonly value: number;
+  readonly exemplar: PageExemplar | undefined;
 }
 
 export interface PageFamily {
@@ -30,24 +40,22 @@ interface OpenFamily {
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*/;
-const VALUE = /^(NaN|[+-]Inf|[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?)$/;
-const CANONICAL_BOUND = /^(\+Inf|-?\d+\.\d+|-?\d+(\.\d+)?e[+-]?\d+)$/;
-const suffixes: Readonly<Record<string, Readonly<Record<PageFormat, readonly string[]>>>> = {
-  counter: { openmetrics: ["_total", "_created"], prometheus_text: [""] },
-  gauge: { openmetrics: [""], prometheus_text: [""] },
-  info: { openmetrics: ["_info"], prometheus_text: [] },
-  histogram: { openmetrics: ["_bucket", "_sum", "_count", "_created"], prometheus_text: ["_bucket", "_sum", "_count"] },
-};
+const NUMBER = String.raw`(?:NaN|[+-]?Inf|[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)`;
+const FINITE_TIME = /^\d+(\.\d+)?$/;
+const VALUE = new RegExp(`^ (${NUMBER})(?= |$)`);
+const EXEMPLAR_VALUE = new RegExp(`^ (${NUMBER})(?: (\\S+))?$`);
+const MAXIMUM_EXEMPLAR_CODE_POINTS = 128;
 
 /** The families of a page. @throws Error with the number of the first line that is wrong */
 export function readPage(text: string, format: PageFormat): PageFamily[] {
   const families = new Map<string, OpenFamily>();
-  const sampleOwners = new Map<string, string>();
+  const identities = new Set<string>();
   let current: OpenFamily | undefined;
   let seenEof = false;
-  if (!text.endsWith("\n")) throw new Error("the page does not end in a line feed");
+  if (text !== "" && !text.endsWith("\n")) throw new Error("the page does not end in a line feed");
+  if (!text.isWellFormed()) throw new Error("the page is not UTF-8");
 
-  for (const [index, line] of text.slice(0, -1).split("\n").entries()) {
+  for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
     const fail = (message: string): never => {
       throw new Error(`line ${index + 1}: ${message}: ${line.slice(0, 200)}`);
     };
@@ -58,12 +66,16 @@ export function readPage(text: string, format: PageFormat): PageFamily[] {
     else if (line.startsWith("#")) current = readMetadata(line, format, families, current, fail);
     else {
       if (current === undefined) return fail("a sample without a TYPE");
-      readSample(line, format, current, sampleOwners, fail);
+      const sample = readSample(line, format, current, fail);
+      const identity = `${sample.name}${JSON.stringify([...sample.labels].toSorted(([a], [b]) => (a < b ? -1 : 1)))}`;
+      if (identities.has(identity)) fail("the series was there already");
+      identities.add(identity);
+      current.samples.push(sample);
     }
   }
   if (format === "openmetrics" && !seenEof) throw new Error("the page does not end in # EOF");
-  for (const family of families.values()) if (family.type === "histogram") checkHistogram(family, format);
-  checkClashes(families);
+  for (const family of families.values()) checkFamily(family, format);
+  checkClashes([...families.values()], format);
   return [...families.values()];
 }
 
@@ -81,10 +93,10 @@ function readMetadata(
   if (!METRIC_NAME.test(name)) fail("not a metric's name");
   if (keyword === "TYPE") {
     if (families.has(name)) fail("the family was there already");
-    if (suffixes[rest] === undefined) fail("not a type");
+    if (sampleSuffixes(rest, format) === undefined) fail("not a type");
     if (format === "openmetrics" && rest === "counter" && name.endsWith("_total"))
       fail("a counter's TYPE has no _total");
-    if (format === "prometheus_text" && rest === "info") fail("0.0.4 has no info");
+    if (format === "openmetrics" && rest === "info" && name.endsWith("_info")) fail("an info's TYPE has no _info");
     const family: OpenFamily = { name, type: rest, unit: undefined, help: undefined, samples: [] };
     families.set(name, family);
     return family;
@@ -93,9 +105,10 @@ function readMetadata(
   if (current.samples.length > 0) fail(`${keyword} after a sample`);
   if (current.help !== undefined) fail(`${keyword} after HELP`);
   if (keyword === "UNIT") {
-    if (format === "prometheus_text") fail("0.0.4 has no UNIT");
+    if (format === "prometheus_text") fail("Prometheus text has no UNIT");
     if (current.unit !== undefined) fail("a second UNIT");
-    if (!name.endsWith(`_${rest}`) || current.type === "info") fail("the unit is not the name's suffix");
+    if (rest === "" || !name.endsWith(`_${rest}`)) fail("the unit is not the name's suffix");
+    if (current.type === "info" || current.type === "stateset") fail(`a unit of a ${current.type}`);
     current.unit = rest;
   } else {
     current.help = unescapeText(rest, format === "openmetrics", fail);
@@ -103,29 +116,38 @@ function readMetadata(
   return current;
 }
 
-function readSample(
-  line: string,
-  format: PageFormat,
-  family: OpenFamily,
-  owners: Map<string, string>,
-  fail: Fail,
-): void {
+function readSample(line: string, format: PageFormat, family: OpenFamily, fail: Fail): PageSample {
   const name = /^[^\s{]+/.exec(line)?.[0] ?? "";
   if (!METRIC_NAME.test(name)) fail("not a metric's name");
-  const allowed = suffixes[family.type]?.[format] ?? [];
+  const allowed = sampleSuffixes(family.type, format) ?? [];
   if (!allowed.some((suffix) => `${family.name}${suffix}` === name)) fail(`not a sample of ${family.name}`);
   const labels = new Map<string, string>();
   let rest = line.slice(name.length);
   if (rest.startsWith("{")) rest = readLabels(rest.slice(1), labels, fail);
-  const [, valueText = ""] = /^ (\S+)$/.exec(rest) ?? fail("not one value");
-  if (!VALUE.test(valueText)) fail("not a number");
+  const [valuePart, valueText = ""] = VALUE.exec(rest) ?? fail("not a number");
+  rest = rest.slice(valuePart.length);
   const value = toNumber(valueText);
-  const cumulative = name !== family.name || family.type === "counter";
-  if (cumulative && family.type !== "gauge" && (Number.isNaN(value) || value < 0)) fail("a count below zero");
-  const identity = `${name}${JSON.stringify([...labels].toSorted(([a], [b]) => (a < b ? -1 : 1)))}`;
-  if (owners.has(identity)) fail("the series was there already");
-  owners.set(identity, family.name);
-  family.samples.push({ name, labels, value });
+  if (rest === "") return { name, labels, value, exemplar: undefined };
+  if (!rest.startsWith(" # {")) fail("something after the value");
+  const exemplar = readExemplar(rest.slice(" # {".length), format, fail);
+  const exemplars = family.type === "counter" ? "_total" : family.type.endsWith("histogram") ? "_bucket" : undefined;
+  if (exemplars === undefined || name !== `${family.name}${exemplars}`) fail("no place for an exemplar");
+  return { name, labels, value, exemplar };
+}
+
+function readExemplar(text: string, format: PageFormat, fail: Fail): PageExemplar {
+  if (format !== "openmetrics") fail("Prometheus text has no exemplars");
+  const labels = new Map<string, string>();
+  const rest = readLabels(text, labels, fail);
+  const [, valueText = "", timeText] = EXEMPLAR_VALUE.exec(rest) ?? fail("not an exemplar's value");
+  const codePoints = [...labels].reduce((sum, [name, value]) => sum + [...name].length + [...value].length, 0);
+  if (codePoints > MAXIMUM_EXEMPLAR_CODE_POINTS) fail(`an exemplar of ${codePoints} code points`);
+  if (timeText !== undefined && !FINITE_TIME.test(timeText)) fail("not an exemplar's time");
+  return {
+    labels,
+    value: toNumber(valueText),
+    timestampSeconds: timeText === undefined ? undefined : Number(timeText),
+  };
 }
 
 /** Reads up to the closing brace and gives what is left. */
@@ -134,6 +156,7 @@ function readLabels(text: string, labels: Map<string, string>, fail: Fail): stri
   while (!rest.startsWith("}")) {
     if (labels.size > 0) rest = rest.startsWith(",") ? rest.slice(1) : fail("no comma between labels");
     const name = LABEL_NAME.exec(rest)?.[0] ?? fail("not a label's name");
+    if (name.startsWith("__")) fail("a label's name that is reserved");
     if (labels.has(name)) fail(`label ${name} twice`);
     const [whole, quoted = ""] = /^="((?:[^"\\]|\\.)*)"/.exec(rest.slice(name.length)) ?? fail("not a label's value");
     labels.set(name, unescapeText(quoted, true, fail));
@@ -151,40 +174,6 @@ function unescapeText(text: string, quotes: boolean, fail: Fail): string {
 }
 
 function toNumber(text: string): number {
-  if (text === "+Inf") return Infinity;
+  if (/^\+?Inf$/.test(text)) return Infinity;
   return text === "-Inf" ? -Infinity : Number(text);
-}
-
-function checkHistogram(family: OpenFamily, format: PageFormat): void {
-  const fail = (message: string): never => {
-    throw new Error(`${family.name}: ${message}`);
-  };
-  const keyOf = (sample: PageSample): string => JSON.stringify([...sample.labels].filter(([name]) => name !== "le"));
-  for (const [key, samples] of Map.groupBy(family.samples, keyOf)) {
-    const buckets = samples.filter((sample) => sample.name.endsWith("_bucket"));
-    let last = { bound: -Infinity, value: 0 };
-    for (const { labels, value } of buckets) {
-      const le = labels.get("le") ?? fail("a bucket without le");
-      if (!CANONICAL_BOUND.test(le)) fail(`le ${le} is not canonical`);
-      const bound = toNumber(le);
-      if (!(bound > last.bound)) fail(`le ${le} does not ascend`);
-      if (value < last.value || !Number.isInteger(value)) fail(`bucket ${le} of ${key} is not cumulative`);
-      last = { bound, value };
-    }
-    if (last.bound !== Infinity) fail("no bucket +Inf");
-    const count = samples.find((sample) => sample.name.endsWith("_count")) ?? fail("no _count");
-    if (count.value !== last.value) fail("_count is not the last bucket");
-    if (!samples.some((sample) => sample.name.endsWith("_sum"))) fail(`no _sum in ${format}`);
-  }
-}
-
-/** In OpenMetrics no family may own a name that is a sample of another. */
-function checkClashes(families: ReadonlyMap<string, OpenFamily>): void {
-  for (const family of families.values()) {
-    for (const suffix of ["_total", "_created", "_bucket", "_sum", "_count", "_info"]) {
-      const other = families.get(`${family.name}${suffix}`);
-      const owned = suffixes[family.type]?.openmetrics.includes(suffix) === true;
-      if (other !== undefined && owned) throw new Error(`${other.name} clashes with a sample of ${family.name}`);
-    }
-  }
 }

@@ -43,10 +43,15 @@ export class ChunkWriter {
 
   /** A value and the end of the line. */
   valueLine(value: number): void {
+    this.value(value);
+    this.#buffer[this.#position++] = NEWLINE;
+  }
+
+  /** A value; there is room for one more byte after it. */
+  value(value: number): void {
     if (this.#position + NUMBER_BYTES > this.#buffer.length) this.#next(NUMBER_BYTES);
     if (value >= 0 && value < 1e9 && (value | 0) === value) this.#digits(value);
     else this.#position += this.#buffer.write(formatValue(value), this.#position, "latin1");
-    this.#buffer[this.#position++] = NEWLINE;
   }
 
   /** Digits of an integer below 1e9, written from the last to the first. */

@@ -1,36 +1,59 @@
 /**
  * What a scraper gets: format, escaping scheme and content encoding from its Accept
- * and Accept-Encoding headers. Source: RFC 9110 section 12.5. Headers are hostile
- * input: what cannot be read is as good as absent.
+ * and Accept-Encoding headers. Source: RFC 9110 section 12.5; Prometheus "Content
+ * negotiation".
  */
-import type { EscapingScheme, PageFormat } from "./page.ts";
+import type { EscapingScheme } from "./escaping.ts";
+import { type MediaRange, parseElements, parseMediaRanges } from "./media-ranges.ts";
+import type { PageFormat } from "./page.ts";
 
 export interface NegotiatedFormat {
   readonly format: PageFormat;
+  /** Undefined: none was asked for; names are in the old alphabet anyway. */
   readonly escaping: EscapingScheme | undefined;
   readonly contentType: string;
 }
 
-interface MediaRange {
-  readonly type: string;
-  readonly subtype: string;
-  readonly parameters: ReadonlyMap<string, string>;
-  readonly quality: number;
-}
+export type ContentCoding = "gzip" | "identity";
 
 interface Offer {
   readonly format: PageFormat;
   readonly type: string;
   readonly subtype: string;
-  readonly version: string;
+  /** Parameters that a range may name, and must then name like this. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Whether a range must name all of them. */
+  readonly strict: boolean;
 }
 
+const plainText: Offer = {
+  format: "prometheus_text",
+  type: "text",
+  subtype: "plain",
+  parameters: { version: "0.0.4", charset: "utf-8" },
+  strict: false,
+};
+
+/** Among equal wishes the first wins. */
 const offers: readonly Offer[] = [
-  { format: "openmetrics", type: "application", subtype: "openmetrics-text", version: "1.0.0" },
-  { format: "prometheus_text", type: "text", subtype: "plain", version: "0.0.4" },
+  {
+    format: "openmetrics",
+    type: "application",
+    subtype: "openmetrics-text",
+    parameters: { version: "1.0.0", charset: "utf-8" },
+    strict: false,
+  },
+  plainText,
+  { ...plainText, parameters: { version: "1.0.0", charset: "utf-8" } },
+  {
+    format: "prometheus_protobuf",
+    type: "application",
+    subtype: "vnd.google.protobuf",
+    parameters: { proto: "io.prometheus.client.MetricFamily", encoding: "delimited" },
+    // The type alone could mean any message.
+    strict: true,
+  },
 ];
-const MAXIMUM_HEADER_LENGTH = 4_096;
-const MAXIMUM_RANGES = 64;
 
 const schemes: Readonly<Record<string, EscapingScheme>> = {
   "allow-utf-8": "allow-utf-8",
@@ -43,43 +66,48 @@ const schemes: Readonly<Record<string, EscapingScheme>> = {
 /** The format of the highest quality; no Accept, or nothing acceptable: text 0.0.4. */
 export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
   const ranges = parseMediaRanges(accept ?? "");
-  const candidates = offers
+  const [best] = offers
     .map((offer) => ({ offer, ...matchOffer(offer, ranges) }))
-    // A wildcard alone is no wish for OpenMetrics: curl sends one.
-    .filter(({ offer, quality, specificity }) => quality > 0 && (offer.format !== "openmetrics" || specificity > 0))
+    // A wildcard alone is no wish for anything but plain text: curl sends one.
+    .filter(({ offer, quality, specificity }) => quality > 0 && (offer === plainText || specificity > ANY_SUBTYPE))
     .toSorted((left, right) => right.quality - left.quality || right.specificity - left.specificity);
-  const [best] = candidates;
-  const format = best?.offer.format ?? "prometheus_text";
+  const { format, type, subtype, parameters } = best?.offer ?? plainText;
   const escaping = schemes[best?.range?.parameters.get("escaping")?.toLowerCase() ?? ""];
-  const { type, subtype, version } = best?.offer ?? { type: "text", subtype: "plain", version: "0.0.4" };
-  const contentType = `${type}/${subtype}; version=${version}; charset=utf-8${escaping === undefined ? "" : `; escaping=${escaping}`}`;
+  const shown = Object.entries({ ...parameters, ...(escaping === undefined ? {} : { escaping }) });
+  const contentType = [`${type}/${subtype}`, ...shown.map(([key, value]) => `${key}=${value}`)].join("; ");
   return { format, escaping, contentType };
 }
 
-/** Whether gzip is wanted at least as much as no encoding. */
-export function acceptsGzip(acceptEncoding: string | undefined): boolean {
-  const codings = new Map<string, number>();
-  for (const part of splitHeader(acceptEncoding ?? "")) {
-    const { value, parameters } = parseElement(part);
-    codings.set(value, parseQuality(parameters.get("q")));
-  }
-  const gzip = codings.get("gzip") ?? codings.get("x-gzip") ?? codings.get("*") ?? 0;
-  return gzip > 0 && gzip >= (codings.get("identity") ?? 0);
+/** The coding of the highest quality; among equal wishes gzip. Nothing acceptable: none, which everybody can read. */
+export function negotiateCoding(acceptEncoding: string | undefined): ContentCoding {
+  const qualities = new Map(parseElements(acceptEncoding ?? "").map(({ value, quality }) => [value, quality]));
+  const rest = qualities.get("*");
+  const gzip = qualities.get("gzip") ?? qualities.get("x-gzip") ?? rest ?? 0;
+  // What is not named stays acceptable unless it was refused: RFC 9110 section 12.5.3.
+  const identity = qualities.get("identity") ?? (rest === 0 ? 0 : LEAST);
+  return gzip > 0 && gzip >= identity ? "gzip" : "identity";
 }
+
+/** Less than any quality that a header can name. */
+const LEAST = 0.0001;
+const NO_MATCH = -1;
+const ANY = 0;
+const ANY_SUBTYPE = 1;
+const TYPE = 2;
 
 interface Match {
   readonly quality: number;
-  /** 3: type and version, 2: type, 1: `type/*`, 0: any, -1: none. */
+  /** From `NO_MATCH` to `TYPE`; each parameter that was named is one more. */
   readonly specificity: number;
   readonly range: MediaRange | undefined;
 }
 
 /** The most specific range decides; among equally specific ones the best. */
 function matchOffer(offer: Offer, ranges: readonly MediaRange[]): Match {
-  let best: Match = { quality: 0, specificity: -1, range: undefined };
+  let best: Match = { quality: 0, specificity: NO_MATCH, range: undefined };
   for (const range of ranges) {
     const specificity = specificityOf(range, offer);
-    if (specificity < 0) continue;
+    if (specificity === NO_MATCH) continue;
     const better = specificity > best.specificity || (specificity === best.specificity && range.quality > best.quality);
     if (better) best = { quality: range.quality, specificity, range };
   }
@@ -87,51 +115,17 @@ function matchOffer(offer: Offer, ranges: readonly MediaRange[]): Match {
 }
 
 function specificityOf(range: MediaRange, offer: Offer): number {
-  if (range.type === "*" && range.subtype === "*") return 0;
-  if (range.type !== offer.type) return -1;
-  if (range.subtype === "*") return 1;
-  if (range.subtype !== offer.subtype) return -1;
-  const charset = range.parameters.get("charset");
-  if (charset !== undefined && charset.toLowerCase() !== "utf-8") return -1;
-  const version = range.parameters.get("version");
-  if (version === undefined) return 2;
-  return version === offer.version ? 3 : -1;
-}
-
-function parseMediaRanges(header: string): MediaRange[] {
-  const ranges: MediaRange[] = [];
-  for (const part of splitHeader(header)) {
-    const { value, parameters } = parseElement(part);
-    const [type, subtype, more] = value.split("/");
-    if (type === undefined || subtype === undefined || subtype === "" || more !== undefined) continue;
-    ranges.push({ type, subtype, parameters, quality: parseQuality(parameters.get("q")) });
+  if (range.type === "*" && range.subtype === "*") return ANY;
+  if (range.type !== offer.type) return NO_MATCH;
+  if (range.subtype === "*") return ANY_SUBTYPE;
+  if (range.subtype !== offer.subtype) return NO_MATCH;
+  let named = 0;
+  for (const [key, value] of Object.entries(offer.parameters)) {
+    const wanted = range.parameters.get(key);
+    if (wanted === undefined) {
+      if (offer.strict) return NO_MATCH;
+    } else if (wanted.toLowerCase() === value.toLowerCase()) named++;
+    else return NO_MATCH;
   }
-  return ranges;
-}
-
-function splitHeader(header: string): string[] {
-  if (header.length > MAXIMUM_HEADER_LENGTH) return [];
-  return header
-    .split(",", MAXIMUM_RANGES)
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
-}
-
-function parseElement(text: string): { value: string; parameters: Map<string, string> } {
-  const [value = "", ...rest] = text.split(";").map((part) => part.trim());
-  const parameters = new Map<string, string>();
-  for (const parameter of rest) {
-    const equals = parameter.indexOf("=");
-    if (equals <= 0) continue;
-    const key = parameter.slice(0, equals).trim().toLowerCase();
-    const raw = parameter.slice(equals + 1).trim();
-    parameters.set(key, raw.replace(/^"(.*)"$/, "$1"));
-  }
-  return { value: value.toLowerCase(), parameters };
-}
-
-/** A quality between 0 and 1; absent: 1; malformed: 0. */
-function parseQuality(text: string | undefined): number {
-  if (text === undefined) return 1;
-  return /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(text) ? Number(text) : 0;
+  return TYPE + named;
 }

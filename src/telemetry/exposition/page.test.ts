@@ -110,7 +110,7 @@ describe("the metrics page", () => {
   });
 
   test("labels of the scope appear on every series when asked for", () => {
-    const page = pageOf(filledEngine(), { commonLabels: [["otel_scope_name", "blixard"]] });
+    const page = pageOf(filledEngine(), { scopeLabels: { name: "blixard" } });
     assert.ok(page.includes('blixard_vm_count{blixard_vm_state="running",otel_scope_name="blixard"} 3\n'));
     assert.ok(page.includes('blixard_node_fragmentation_ratio{otel_scope_name="blixard"} 0.25\n'));
     readPage(page, "openmetrics");

@@ -3,28 +3,47 @@
  *
  * The daemon opens it early, so that `/readyz` can say what the node waits for. It
  * reads, never changes anything, and treats every client as hostile: few methods,
- * small headers, deadlines on headers, requests and pages, a limit on connections.
+ * small headers, deadlines on handshakes, headers, requests and pages, limits on
+ * connections and pages, for each client too.
+ *
+ * With certificates all of it is under TLS. Credentials and client certificates guard
+ * `/metrics` only: load balancers and supervisors have none when they ask for health,
+ * and its answers tell nothing that they don't need.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { httpServerRequestDuration } from "#gen/telemetry/metrics.ts";
+import type { SecureContextOptions } from "node:tls";
+import { httpServerRequestDuration, telemetryScrapeRejected } from "#gen/telemetry/metrics.ts";
 import { BlixardError } from "#model/errors.ts";
+import type { Secret } from "#model/secret.ts";
 import type { Metrics } from "../port.ts";
+import { type AuthorizationOptions, createAuthorization, type Refusal } from "./authorization.ts";
+import { type ConnectionLimits, type Connections, limitConnections } from "./connection-limits.ts";
 import type { Readiness } from "./readiness.ts";
-import { createScraper, type ScrapeOptions } from "./scrape.ts";
+import { createScraper, type ScrapeLimits, type ScrapeOptions } from "./scrape.ts";
 
-export interface MetricsServerOptions extends Omit<ScrapeOptions, "maximumScrapes" | "scrapeTimeoutMs"> {
+export interface MetricsServerOptions extends ScrapeOptions, Omit<AuthorizationOptions, "clientCertificate"> {
   /** Port 0 lets the system choose. */
   readonly bind: { readonly host: string; readonly port: number };
   readonly readiness: () => Readiness;
+  /** Absent: plain HTTP. */
+  readonly tls?: MetricsServerTls | undefined;
   readonly limits?: Partial<MetricsServerLimits>;
 }
 
-export interface MetricsServerLimits {
-  readonly maximumConnections: number;
-  readonly maximumScrapes: number;
-  readonly scrapeTimeoutMs: number;
+/** PEM texts. */
+export interface MetricsServerTls {
+  /** The chain, the server's own first. */
+  readonly certificate: string;
+  readonly key: Secret;
+  /** When given, who reads `/metrics` must show a certificate that one of them signed. */
+  readonly clientAuthorities?: string | undefined;
+}
+
+export interface MetricsServerLimits extends ScrapeLimits, ConnectionLimits {
   readonly maximumHeaderBytes: number;
+  readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
@@ -32,15 +51,27 @@ export interface MetricsServerLimits {
 export interface MetricsServer extends AsyncDisposable {
   /** As bound. */
   readonly address: { readonly host: string; readonly port: number };
+  readonly scheme: "http" | "https";
+  /**
+   * For connections from now on: certificates that were renewed.
+   * @throws BlixardError CONFIG_INVALID when they cannot be used; the ones in use stay
+   */
+  renewTls(tls: MetricsServerTls): void;
   /** Takes no more connections, lets pages end for `graceMs` (default 1,000), then closes all. */
   close(graceMs?: number): Promise<void>;
 }
 
 const DEFAULT_LIMITS: MetricsServerLimits = {
   maximumConnections: 64,
-  maximumScrapes: 4,
+  maximumConnectionsPerClient: 32,
+  maximumScrapes: 8,
+  maximumScrapesPerClient: 4,
   scrapeTimeoutMs: 30_000,
+  stallMs: 1_000,
+  joinMs: 100,
+  maximumLagBytes: 16 * 1024 * 1024,
   maximumHeaderBytes: 16_384,
+  handshakeTimeoutMs: 5_000,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
 };
@@ -49,10 +80,13 @@ const DEFAULT_GRACE_MS = 1_000;
 const routes = ["/metrics", "/healthz", "/readyz"] as const;
 type Route = (typeof routes)[number];
 
-/** @throws BlixardError PORT_TAKEN; CONFIG_INVALID when the address is none of this machine's or may not be used */
+/** @throws BlixardError PORT_TAKEN; CONFIG_INVALID when address or certificates cannot be used */
 export async function createMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { tls } = options;
+  const scheme = tls === undefined ? "http" : "https";
   const scraper = createScraper({ ...options, ...limits });
+  const refusalOf = createAuthorization({ ...options, clientCertificate: tls?.clientAuthorities !== undefined });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const route = routeOf(request.url);
@@ -63,7 +97,9 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
       response.setHeader("Allow", "GET, HEAD");
       sendText(request, response, 405, `${request.method} is not allowed here\n`);
     } else if (route === "/metrics") {
-      await scraper.answer(request, response);
+      const refusal = refusalOf(request);
+      if (refusal === undefined) await scraper.answer(request, response);
+      else refuse(options.metrics, request, response, refusal);
     } else if (route === "/healthz") {
       sendJson(request, response, 200, { status: "ok" });
     } else {
@@ -72,25 +108,80 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
     }
   }
 
-  const server = createServer(
-    {
-      maxHeaderSize: limits.maximumHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-    },
-    (request, response) => {
-      recordDuration(options, request, response);
-      // A body is never read: without this the connection would wait for it.
-      request.resume();
-      answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
-    },
-  );
-  server.maxConnections = limits.maximumConnections;
+  const server = createListener(tls, limits, (request, response) => {
+    recordDuration(options, scheme, request, response);
+    // A body is never read: without this the connection would wait for it.
+    request.resume();
+    answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+  });
+  const connections = limitConnections(server, limits);
   await listen(server, options.bind);
   const { address, port } = server.address() as AddressInfo;
-  const close = (graceMs = DEFAULT_GRACE_MS): Promise<void> => closeServer(server, graceMs);
-  return { address: { host: address, port }, close, [Symbol.asyncDispose]: () => close() };
+  const close = (graceMs = DEFAULT_GRACE_MS): Promise<void> => closeServer(server, connections, graceMs);
+  return {
+    address: { host: address, port },
+    scheme,
+    renewTls(renewed) {
+      if ("setSecureContext" in server) applyTls(() => server.setSecureContext(secureContextOf(renewed)));
+    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+function createListener(
+  tls: MetricsServerTls | undefined,
+  limits: MetricsServerLimits,
+  listener: Listener,
+): Server | TlsServer {
+  const http: ServerOptions = {
+    maxHeaderSize: limits.maximumHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+  };
+  if (tls === undefined) return createServer(http, listener);
+  return applyTls(() =>
+    createTlsServer(
+      {
+        ...http,
+        ...secureContextOf(tls),
+        handshakeTimeout: limits.handshakeTimeoutMs,
+        requestCert: tls.clientAuthorities !== undefined,
+        // Decided for each request: health is for those without a certificate, too.
+        rejectUnauthorized: false,
+      },
+      listener,
+    ),
+  );
+}
+
+function secureContextOf({ certificate, key, clientAuthorities }: MetricsServerTls): SecureContextOptions {
+  return {
+    cert: certificate,
+    key: key.reveal(),
+    minVersion: "TLSv1.2",
+    ...(clientAuthorities === undefined ? {} : { ca: clientAuthorities }),
+  };
+}
+
+function applyTls<T>(apply: () => T): T {
+  try {
+    return apply();
+  } catch (error) {
+    throw new BlixardError("CONFIG_INVALID", "the certificate or key of the metrics listener cannot be used", {
+      cause: error,
+      hint: "[observability.metrics.http_server] certificate_file, key_file and client_ca_file must be PEM files, the key that of the certificate and without a passphrase.",
+    });
+  }
+}
+
+function refuse(metrics: Metrics, request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+  metrics.bind(telemetryScrapeRejected, { "blixard.telemetry.rejection_reason": "auth" }).add(1);
+  if (refusal.challenges.length > 0) response.setHeader("WWW-Authenticate", [...refusal.challenges]);
+  sendText(request, response, refusal.status, `${refusal.message}\n`);
 }
 
 function routeOf(url: string | undefined): Route | undefined {
@@ -130,7 +221,8 @@ function sendBody(
 const knownMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] as const;
 
 function recordDuration(
-  { metrics, clock }: { readonly metrics: Metrics; readonly clock: MetricsServerOptions["clock"] },
+  { metrics, clock }: Pick<MetricsServerOptions, "metrics" | "clock">,
+  scheme: MetricsServer["scheme"],
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -141,7 +233,7 @@ function recordDuration(
     metrics
       .bind(httpServerRequestDuration, {
         "http.request.method": knownMethods.find((method) => method === request.method) ?? "_OTHER",
-        "url.scheme": "http",
+        "url.scheme": scheme,
         "http.route": routeOf(request.url),
         "http.response.status_code": status,
         "error.type": failure,
@@ -172,9 +264,9 @@ function listenError(error: Error, { host, port }: MetricsServerOptions["bind"])
   });
 }
 
-function closeServer(server: Server, graceMs: number): Promise<void> {
+function closeServer(server: Server, connections: Connections, graceMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  const timer = setTimeout(() => connections.destroyAll(), graceMs);
   server.close(() => {
     clearTimeout(timer);
     resolve();

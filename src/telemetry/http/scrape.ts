@@ -1,34 +1,50 @@
 /**
  * Answers one scrape: negotiates, renders the page in slices and sends it as fast as
- * the scraper takes it, within a deadline. Only so many at the same time: a further
- * one gets 503 at once, since every page that waits holds memory.
+ * the scraper takes it, within a deadline. Scrapers that come at about the same time
+ * and want the same format and coding share one rendering. Only so many at the same
+ * time, and no client has all the places: a further one gets 503 at once.
+ *
+ *   place ──→ shared page (joined, or begun) ──→ chunks ──→ end
+ *     └ none: 503       cut: deadline · stalled and needed by another · fell behind · went away
  */
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { pipeline, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, createGzip } from "node:zlib";
 import { telemetryScrapeDuration, telemetryScrapeRejected, telemetryScrapeSize } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
-import type { SpanAttributes } from "#model/recorded-span.ts";
-import { acceptsGzip, negotiateFormat } from "../exposition/negotiation.ts";
-import { renderPage } from "../exposition/page.ts";
+import {
+  type ContentCoding,
+  negotiateCoding,
+  type NegotiatedFormat,
+  negotiateFormat,
+} from "../exposition/negotiation.ts";
+import { type PageOptions, renderPage } from "../exposition/page.ts";
 import type { MetricsSource } from "../metrics/snapshot.ts";
 import type { Metrics } from "../port.ts";
+import { createScrapeSlots, type ScrapeSlot } from "./scrape-slots.ts";
+import { SharedPage } from "./shared-page.ts";
 
-export interface ScrapeOptions {
+export interface ScrapeOptions extends Pick<PageOptions, "resource" | "scopeLabels" | "created" | "onConflict"> {
   readonly source: MetricsSource;
   /** For the scrapes' own metrics. */
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** Shown as `target_info`. */
-  readonly resource: SpanAttributes;
-  readonly commonLabels?: readonly (readonly [key: string, value: string])[];
-  readonly created?: boolean;
+}
+
+export interface ScrapeLimits {
   /** Scrapes served at the same time. */
   readonly maximumScrapes: number;
-  /** From the request to the last byte. */
+  readonly maximumScrapesPerClient: number;
+  /** From the request to the last byte. A scraper's own timeout counts when it is shorter. */
   readonly scrapeTimeoutMs: number;
+  /** A scraper that took nothing for this long loses its place when another needs one. */
+  readonly stallMs: number;
+  /** How old a rendering may be when one more joins it. */
+  readonly joinMs: number;
+  /** How far a scraper may be behind one that shares its page. */
+  readonly maximumLagBytes: number;
 }
 
 export interface Scraper {
@@ -36,76 +52,140 @@ export interface Scraper {
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
 
+type RejectionReason = "busy" | "timeout" | "aborted" | "stalled";
+
+interface Rendering {
+  readonly page: SharedPage;
+  readonly startedMs: number;
+  /** Before compression. */
+  pageBytes: number;
+}
+
 /** Longest time without a pause for others, about. */
 const SLICE_MS = 4;
 const RETRY_AFTER_SECONDS = "1";
 const STREAM_BUFFER_BYTES = 262_144;
 
-export function createScraper(options: ScrapeOptions): Scraper {
+export function createScraper(options: ScrapeOptions & ScrapeLimits): Scraper {
   const { metrics, clock } = options;
-  let active = 0;
+  const renderings = new Map<string, Rendering>();
+  const slots = createScrapeSlots({
+    maximum: options.maximumScrapes,
+    maximumPerClient: options.maximumScrapesPerClient,
+    stallMs: options.stallMs,
+    monotonicMs: () => clock.monotonicMs(),
+  });
 
-  function countRejected(reason: "busy" | "timeout" | "aborted"): void {
+  function countRejected(reason: RejectionReason): void {
     metrics.bind(telemetryScrapeRejected, { "blixard.telemetry.rejection_reason": reason }).add(1);
   }
 
-  async function send(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** The rendering that began just now, or a new one. */
+  function renderingOf({ format, escaping }: NegotiatedFormat, coding: ContentCoding): Rendering {
+    const key = `${format} ${escaping ?? ""} ${coding}`;
+    const present = renderings.get(key);
     const startedMs = clock.monotonicMs();
-    const { format, escaping, contentType } = negotiateFormat(request.headers.accept);
-    const gzip = acceptsGzip(headerText(request.headers["accept-encoding"]));
-    response.setHeader("Content-Type", contentType);
+    if (present?.page.open === true && startedMs - present.startedMs <= options.joinMs) return present;
+    present?.page.closeEntry();
+    const rendered = renderPage(options.source.families(), {
+      format,
+      escaping,
+      resource: options.resource,
+      scopeLabels: options.scopeLabels,
+      created: options.created,
+      onConflict: options.onConflict,
+    });
+    const slices = inSlices(rendered, clock, (bytes) => (rendering.pageBytes += bytes));
+    const chunks = coding === "gzip" ? compressed(slices) : slices;
+    const rendering: Rendering = {
+      page: new SharedPage({ chunks, maximumLagBytes: options.maximumLagBytes }),
+      startedMs,
+      pageBytes: 0,
+    };
+    renderings.set(key, rendering);
+    setTimeout(() => {
+      rendering.page.closeEntry();
+      if (renderings.get(key) === rendering) renderings.delete(key);
+    }, options.joinMs).unref();
+    return rendering;
+  }
+
+  async function send(request: IncomingMessage, response: ServerResponse, slot: ScrapeSlot, cut: AbortController) {
+    const startedMs = clock.monotonicMs();
+    const format = negotiateFormat(request.headers.accept);
+    const coding = negotiateCoding(headerText(request.headers["accept-encoding"]));
+    response.setHeader("Content-Type", format.contentType);
     response.setHeader("Vary", "Accept, Accept-Encoding");
-    if (gzip) response.setHeader("Content-Encoding", "gzip");
+    if (coding === "gzip") response.setHeader("Content-Encoding", coding);
     if (request.method === "HEAD") {
       response.end();
       return;
     }
-    const page = renderPage(options.source.families(), {
-      format,
-      escaping,
-      resource: options.resource,
-      ...(options.commonLabels === undefined ? {} : { commonLabels: options.commonLabels }),
-      ...(options.created === undefined ? {} : { created: options.created }),
-    });
-    let pageBytes = 0;
-    const chunks = Readable.from(
-      inSlices(page, clock, (bytes) => (pageBytes += bytes)),
-      { objectMode: false, highWaterMark: STREAM_BUFFER_BYTES },
-    );
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), options.scrapeTimeoutMs);
+    const giveUp = (reason: RejectionReason): void => cut.abort(reason);
+    const timer = setTimeout(() => giveUp("timeout"), deadlineMs(request, options.scrapeTimeoutMs));
+    response.once("close", () => giveUp("aborted"));
+    const rendering = renderingOf(format, coding);
+    using reader = rendering.page.join(() => giveUp("timeout"));
     try {
-      const { signal } = deadline;
-      if (gzip) await pipeline(chunks, createGzip({ level: constants.Z_BEST_SPEED }), response, { signal });
-      else await pipeline(chunks, response, { signal });
-    } catch {
+      await transfer(reader, response, slot, cut.signal);
+    } catch (error) {
       // The scraper went away or was too slow: there is nobody to tell but the metrics.
-      countRejected(deadline.signal.aborted ? "timeout" : "aborted");
+      countRejected(cut.signal.aborted ? (cut.signal.reason as RejectionReason) : "aborted");
+      response.destroy(error instanceof Error ? error : undefined);
       return;
     } finally {
       clearTimeout(timer);
     }
-    const attributes = { "blixard.telemetry.format": format } as const;
+    const attributes = { "blixard.telemetry.format": format.format } as const;
     metrics.bind(telemetryScrapeDuration, attributes).record((clock.monotonicMs() - startedMs) / 1000);
-    metrics.bind(telemetryScrapeSize, attributes).record(pageBytes);
+    metrics.bind(telemetryScrapeSize, attributes).record(rendering.pageBytes);
   }
 
   return {
     async answer(request, response) {
-      if (active >= options.maximumScrapes) {
+      const cut = new AbortController();
+      using slot = slots.acquire(clientOf(request), () => cut.abort("stalled" satisfies RejectionReason));
+      if (slot === undefined) {
         countRejected("busy");
         response.writeHead(503, { "Content-Type": "text/plain; charset=utf-8", "Retry-After": RETRY_AFTER_SECONDS });
         response.end(request.method === "HEAD" ? undefined : "too many scrapes at the same time\n");
         return;
       }
-      active++;
-      try {
-        await send(request, response);
-      } finally {
-        active--;
-      }
+      await send(request, response, slot, cut);
     },
   };
+}
+
+/** Writes all chunks and waits until the last byte is out. @throws when the signal says so or the connection breaks */
+async function transfer(
+  chunks: AsyncIterable<Buffer>,
+  response: ServerResponse,
+  slot: ScrapeSlot,
+  signal: AbortSignal,
+): Promise<void> {
+  const wait = async (event: string): Promise<void> => {
+    slot.blocked();
+    await once(response, event, { signal });
+    slot.resumed();
+  };
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    if (!response.write(chunk)) await wait("drain");
+  }
+  signal.throwIfAborted();
+  response.end();
+  if (!response.writableFinished) await wait("finish");
+}
+
+/** Prometheus says after how long it gives up. */
+function deadlineMs(request: IncomingMessage, limitMs: number): number {
+  const seconds = Number(headerText(request.headers["x-prometheus-scrape-timeout-seconds"]));
+  return seconds > 0 ? Math.min(limitMs, seconds * 1000) : limitMs;
+}
+
+/** An address; IPv4 and its IPv6 form are one. */
+function clientOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
 }
 
 async function* inSlices(
@@ -116,11 +196,18 @@ async function* inSlices(
   let sliceStartMs = clock.monotonicMs();
   for (const chunk of chunks) {
     count(chunk.length);
-    yield chunk;
+    if (chunk.length > 0) yield chunk;
     if (clock.monotonicMs() - sliceStartMs < SLICE_MS) continue;
     await nextTurn();
     sliceStartMs = clock.monotonicMs();
   }
+}
+
+function compressed(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const gzip = createGzip({ level: constants.Z_BEST_SPEED });
+  // An error ends the iteration of gzip, too.
+  pipeline(Readable.from(chunks, { objectMode: false, highWaterMark: STREAM_BUFFER_BYTES }), gzip, () => {});
+  return gzip;
 }
 
 function headerText(header: string | string[] | undefined): string | undefined {
