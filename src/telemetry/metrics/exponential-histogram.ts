@@ -15,6 +15,12 @@ const SUBDIVISIONS = 2 ** MAXIMUM_SCALE;
 const PIECES = 2 * SUBDIVISIONS;
 const EXPONENT_BIAS = 1023;
 const SUBNORMAL_SHIFT = 54;
+/** The high word of the least normal double. */
+const FIRST_NORMAL_HIGH = 0x100000;
+const NO_OFFSET = 0x1000000;
+/** The octave of the least double is -1075. */
+const LEAST_OCTAVE = -1075;
+const OCTAVES = 1024 - LEAST_OCTAVE;
 
 /**
  * The bucket of a value at scale 8, by table instead of by logarithm: the value's
@@ -50,15 +56,31 @@ export class ExponentialIndex {
   of(value: number): number {
     this.#value[0] = value;
     const high = this.#words[1] ?? 0;
-    const exponent = high >>> 20;
-    if (exponent === 0) return this.of(value * 2 ** SUBNORMAL_SHIFT) - SUBNORMAL_SHIFT * SUBDIVISIONS;
+    if (high < FIRST_NORMAL_HIGH) return this.#ofSubnormal(value);
     const fractionHigh = high & 0xfffff;
     const bound = this.#firstBound[fractionHigh >>> 11] ?? 0;
     const boundHigh = this.#boundHigh[bound] ?? 0;
-    const isAbove =
-      fractionHigh > boundHigh || (fractionHigh === boundHigh && (this.#words[0] ?? 0) > (this.#boundLow[bound] ?? 0));
-    return (exponent - EXPONENT_BIAS) * SUBDIVISIONS + bound - (isAbove ? 0 : 1);
+    const below = ((high >>> 20) - EXPONENT_BIAS) * SUBDIVISIONS + bound - 1;
+    if (fractionHigh !== boundHigh) return fractionHigh > boundHigh ? below + 1 : below;
+    return (this.#words[0] ?? 0) > (this.#boundLow[bound] ?? 0) ? below + 1 : below;
   }
+
+  #ofSubnormal(value: number): number {
+    return this.of(value * 2 ** SUBNORMAL_SHIFT) - SUBNORMAL_SHIFT * SUBDIVISIONS;
+  }
+}
+
+/**
+ * Where the search for a value's explicit bucket may begin, by the octave of the value
+ * as `ExponentialHistogram.record` returns it: bounds up to there lie below it.
+ */
+export function searchStarts(bounds: Float64Array): Uint8Array {
+  const starts = new Uint8Array(OCTAVES);
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    const lowest = 2 ** (octave + LEAST_OCTAVE);
+    starts[octave] = octave === 0 ? 0 : bounds.findLastIndex((bound) => bound <= lowest) + 1;
+  }
+  return starts;
 }
 
 export class ExponentialHistogram implements ExponentialBuckets {
@@ -67,11 +89,10 @@ export class ExponentialHistogram implements ExponentialBuckets {
   maximum = Number.NaN;
   readonly #index: ExponentialIndex;
   readonly #counts = new Float64Array(MAXIMUM_BUCKETS);
-  /** Bucket of `#counts[0]`. */
-  #offset = 0;
+  /** Bucket of `#counts[0]`; as long as nothing was recorded, one that no value has. */
+  #offset = NO_OFFSET;
   /** How far the scale is below 8. */
   #shift = 0;
-  #isEmpty = true;
 
   constructor(index: ExponentialIndex) {
     this.#index = index;
@@ -82,36 +103,37 @@ export class ExponentialHistogram implements ExponentialBuckets {
   }
 
   get positiveOffset(): number {
-    return this.#isEmpty ? 0 : this.#offset + this.#firstUsed();
+    return this.#offset === NO_OFFSET ? 0 : this.#offset + this.#firstUsed();
   }
 
   get positiveCounts(): Float64Array {
-    return this.#isEmpty ? new Float64Array(0) : this.#counts.subarray(this.#firstUsed(), this.#lastUsed() + 1);
+    return this.#offset === NO_OFFSET
+      ? new Float64Array(0)
+      : this.#counts.subarray(this.#firstUsed(), this.#lastUsed() + 1);
   }
 
-  /** `value`: finite, not negative. */
-  record(value: number): void {
+  /** `value`: finite, not negative. Returns its octave, for `searchStarts`. */
+  record(value: number): number {
     if (!(value >= this.minimum)) this.minimum = value;
     if (!(value <= this.maximum)) this.maximum = value;
     if (value === 0) {
       this.zeroCount++;
-      return;
+      return 0;
     }
     const index = this.#index.of(value);
-    const place = (index >> this.#shift) - this.#offset;
-    if (place >= 0 && place < MAXIMUM_BUCKETS && !this.#isEmpty) {
-      this.#counts[place] = (this.#counts[place] ?? 0) + 1;
-      return;
+    let place = (index >> this.#shift) - this.#offset;
+    // As an unsigned number also when it lies below the window.
+    if (place >>> 0 >= MAXIMUM_BUCKETS) {
+      this.#makeRoom(index);
+      place = (index >> this.#shift) - this.#offset;
     }
-    this.#makeRoom(index);
-    const made = (index >> this.#shift) - this.#offset;
-    this.#counts[made] = (this.#counts[made] ?? 0) + 1;
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
+    return (index >> MAXIMUM_SCALE) - LEAST_OCTAVE;
   }
 
   /** Moves the window, at a coarser scale if need be, so that it holds what there is and `index`. */
   #makeRoom(index: number): void {
-    if (this.#isEmpty) {
-      this.#isEmpty = false;
+    if (this.#offset === NO_OFFSET) {
       this.#offset = index - MAXIMUM_BUCKETS / 2;
       return;
     }

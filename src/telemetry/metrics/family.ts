@@ -5,10 +5,12 @@
 import type { SpanScope } from "#model/recorded-span.ts";
 import type { Attributes, AttributeValue, MetricDescriptor, StatesetCell } from "../port.ts";
 import type { BudgetedFamily } from "./cardinality.ts";
+import { searchStarts } from "./exponential-histogram.ts";
 import { inertCell } from "./inert-metrics.ts";
 import {
   type AnySeries,
   BucketSeries,
+  type BucketLayout,
   type BucketTools,
   CounterSeries,
   type DropReason,
@@ -45,7 +47,7 @@ export class Family implements MetricFamily, BudgetedFamily, SeriesOwner {
   readonly #context: FamilyContext;
   readonly #keys: readonly string[];
   readonly #byKey = new Map<string, AnySeries>();
-  readonly #bounds: Float64Array;
+  readonly #layout: BucketLayout;
 
   constructor(descriptor: MetricDescriptor, limit: number, context: FamilyContext, scope?: SpanScope) {
     this.descriptor = descriptor;
@@ -53,7 +55,7 @@ export class Family implements MetricFamily, BudgetedFamily, SeriesOwner {
     this.limit = limit;
     this.#context = context;
     this.#keys = Object.keys(descriptor.attributes);
-    this.#bounds = Float64Array.from(descriptor.buckets ?? []);
+    this.#layout = createLayout(descriptor, context.tools);
   }
 
   /** The series of these attributes, made if need be; over the limit the overflow series. */
@@ -159,9 +161,15 @@ export class Family implements MetricFamily, BudgetedFamily, SeriesOwner {
       case "info":
         return new InfoSeries(fields);
       case "histogram":
-        return new BucketSeries(fields, this.#bounds, this.#context.tools);
+        return new BucketSeries(fields, this.#layout);
     }
   }
+}
+
+function createLayout(descriptor: MetricDescriptor, tools: BucketTools): BucketLayout {
+  const bounds = Float64Array.from(descriptor.buckets ?? []);
+  const starts = descriptor.instrument === "histogram" ? searchStarts(bounds) : new Uint8Array(0);
+  return { bounds, starts, tools };
 }
 
 /** Attributes in the descriptor's order as one text; values of different types or lengths stay apart. */

@@ -151,6 +151,14 @@ export interface BucketTools {
   readonly exponentialIndex: ExponentialIndex | undefined;
 }
 
+/** What the series of one histogram share. */
+export interface BucketLayout {
+  readonly bounds: Float64Array;
+  /** Where the search for a bucket begins; see `searchStarts`. */
+  readonly starts: Uint8Array;
+  readonly tools: BucketTools;
+}
+
 export class BucketSeries implements HistogramSeries, HistogramCell {
   readonly kind = "histogram";
   bounds: Float64Array;
@@ -171,14 +179,16 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
   foreignExponential: ExponentialBuckets | undefined = undefined;
   readonly #owner: SeriesOwner;
   readonly #tools: BucketTools;
+  readonly #starts: Uint8Array;
   #exponential: ExponentialHistogram | undefined = undefined;
   #exemplars: SeriesExemplars | undefined = undefined;
   #lookedEpoch = 0;
   /** A bit for each bucket that was looked at in this epoch; buckets 32 apart share one. */
   #looked = 0;
 
-  constructor(fields: SeriesFields, bounds: Float64Array, tools: BucketTools) {
+  constructor(fields: SeriesFields, { bounds, starts, tools }: BucketLayout) {
     this.bounds = bounds;
+    this.#starts = starts;
     this.bucketCounts = new Float64Array(bounds.length + 1);
     this.key = fields.key;
     this.attributes = fields.attributes;
@@ -202,15 +212,14 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
       return;
     }
     const { bounds, bucketCounts } = this;
-    let bucket = 0;
+    const exponential = this.#exponential;
+    let bucket =
+      exponential === undefined ? this.#beginExponential(value) : (this.#starts[exponential.record(value)] ?? 0);
     // Few bounds: a linear search beats a binary one.
     while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket++;
     bucketCounts[bucket] = (bucketCounts[bucket] ?? 0) + 1;
     this.sum += value;
     this.count++;
-    const exponential = this.#exponential;
-    if (exponential !== undefined) exponential.record(value);
-    else if (this.#tools.exponentialIndex !== undefined) this.#beginExponential(value);
     if (this.#lookedEpoch !== this.#tools.keeper.epoch || (this.#looked & (1 << bucket)) === 0) {
       this.#look(bucket, value, exemplar);
     } else if (exemplar !== undefined) {
@@ -223,11 +232,11 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
   }
 
   /** Their 1.3 KB are not spent on series that never measure. */
-  #beginExponential(value: number): void {
+  #beginExponential(value: number): number {
     const { exponentialIndex } = this.#tools;
-    if (exponentialIndex === undefined) return;
+    if (exponentialIndex === undefined) return 0;
     this.#exponential = new ExponentialHistogram(exponentialIndex);
-    this.#exponential.record(value);
+    return this.#starts[this.#exponential.record(value)] ?? 0;
   }
 
   #look(bucket: number, value: number, exemplar: TraceContext | undefined): void {
