@@ -1,10 +1,12 @@
 /** Telemetry and its listener: the first parts that start and the last that stop. */
+import { nodeBuild } from "#gen/telemetry/metrics.ts";
 import type { Config } from "#config/config.ts";
 import type { Clock } from "#model/clock.ts";
 import { createTelemetry, type TelemetryRuntime } from "#telemetry/create-telemetry.ts";
 import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeIdentity } from "./data-directory.ts";
+import { startMetricsListener } from "./metrics-listener.ts";
 import { telemetryOptionsOf } from "./telemetry-options.ts";
 
 /** What `/readyz` says while the node starts, serves and stops. */
@@ -43,6 +45,11 @@ export async function startObservability(
     clock: options.clock,
     registerGlobally: true,
   });
+  telemetry.metrics.bind(nodeBuild, {
+    "service.version": options.version,
+    "process.runtime.name": "nodejs",
+    "process.runtime.version": process.versions.node,
+  });
   lifecycle.started({
     name: "telemetry",
     stop: () => telemetry.shutdown(FLUSH_TIMEOUT_MS),
@@ -50,9 +57,14 @@ export async function startObservability(
   });
   const { enabled, metrics } = config.observability;
   if (!enabled || !metrics.httpServer.enabled) return { telemetry, metricsUrl: undefined };
-  const server = await telemetry.startMetricsServer({ bind: metrics.httpServer.bind, readiness: board.readiness });
-  lifecycle.started({ name: "metrics listener", stop: () => server.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
-  return { telemetry, metricsUrl: `http://${hostForUrl(server.address.host)}:${server.address.port}/metrics` };
+  const listener = await startMetricsListener({
+    config: metrics.httpServer,
+    telemetry,
+    clock: options.clock,
+    readiness: board.readiness,
+  });
+  lifecycle.started({ name: "metrics listener", stop: () => listener.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
+  return { telemetry, metricsUrl: listener.url };
 }
 
 export function createReadinessBoard(): ReadinessBoard {
@@ -62,11 +74,4 @@ export function createReadinessBoard(): ReadinessBoard {
     waitingFor: (name, message) => void checks.set(name, { name, ready: false, message }),
     done: (name) => void checks.set(name, { name, ready: true }),
   };
-}
-
-/** A wildcard address is no address to call: this machine's own is. */
-function hostForUrl(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
 }

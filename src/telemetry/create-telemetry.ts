@@ -18,11 +18,13 @@ import {
 } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
 import type { SpanResource, SpanScope } from "#model/recorded-span.ts";
+import { createConflictWarning } from "./exposition/conflict-warning.ts";
 import { createMetricsServer, type MetricsServer, type MetricsServerOptions } from "./http/metrics-server.ts";
 import { createHumanFormatter, formatJson } from "./logging/format.ts";
 import type { LogSink } from "./logging/log-record.ts";
 import { createLogger, type LoggerRuntime } from "./logging/logger.ts";
 import { createLineWriter } from "./logging/stderr-writer.ts";
+import type { CardinalityReport } from "./metrics/cardinality.ts";
 import { createInertMetrics } from "./metrics/inert-metrics.ts";
 import { createMetricsEngine, type MetricsEngine } from "./metrics/metrics-engine.ts";
 import type { DestinationStatus } from "./otlp/destination-status.ts";
@@ -35,7 +37,17 @@ import { observeRuntimeMetrics } from "./runtime-metrics/runtime-metrics.ts";
 import { createSystemClock } from "./system-clock.ts";
 import type { TelemetryOptions } from "./telemetry-options.ts";
 import { createInertTracing } from "./tracing/inert-tracing.ts";
+import { createExceptions, notingExceptions } from "./tracing/exceptions.ts";
 import { createTracing, type TracingRuntime } from "./tracing/tracing.ts";
+
+/** How the page is served; what is on it, telemetry knows. */
+export type ListenerOptions = Pick<
+  MetricsServerOptions,
+  "bind" | "readiness" | "limits" | "tls" | "basicAuth" | "bearerToken" | "created"
+> & {
+  /** `otel_scope_*` labels on every series; default false. */
+  readonly scopeLabels?: boolean | undefined;
+};
 
 export interface TelemetryRuntime extends Telemetry {
   /** Spans of this node and those handed in, by trace. */
@@ -44,12 +56,14 @@ export interface TelemetryRuntime extends Telemetry {
   readonly resource: SpanResource;
   readonly clock: Clock;
   /** Opens `/metrics`, `/healthz` and `/readyz`. The caller closes it. */
-  startMetricsServer(options: Pick<MetricsServerOptions, "bind" | "readiness" | "limits">): Promise<MetricsServer>;
+  startMetricsServer(options: ListenerOptions): Promise<MetricsServer>;
   /** The least severity that is logged now. */
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
   /** How each destination of each signal is doing. */
   destinations(): readonly DestinationStatus[];
+  /** Who costs how many series, now. */
+  cardinality(): CardinalityReport;
   /** Sends what is left within `timeoutMs`, then ends everything; once. Never rejects. */
   shutdown(timeoutMs: number): Promise<void>;
 }
@@ -75,13 +89,18 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     tracing: options.tracing.enabled ? options.tracing.destinations : [],
     metrics: options.metrics.destinations,
     logging: options.logging.destinations,
+    tracingBatch: options.tracing.batch,
+    loggingBatch: options.logging.batch,
     metricsIntervalMs: options.metrics.exportIntervalMs,
+    metricsTimeoutMs: options.metrics.exportTimeoutMs,
+    spool: options.spool,
     source: engine,
     resource,
     scope,
     clock,
     selfMetrics: metrics,
     stderrLogger,
+    logger: () => logger,
     untraced: (fn) => tracing.untraced(fn),
   });
   const recorder = createRecorder({
@@ -91,6 +110,12 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     exportSpan: (span) => client.exportSpan(span),
     now: () => clock.now(),
   });
+  const exceptions = createExceptions({
+    signal: options.tracing.exceptions,
+    logsLeave: () => client.status().some(({ signal, state }) => signal === "logs" && state !== "unsupported"),
+    emit: (record) => logger.passes(record.level) && exportRecord(record),
+    now: () => clock.now(),
+  });
   const tracing: TracingRuntime = options.tracing.enabled
     ? createTracing({
         resource,
@@ -98,18 +123,31 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
         samplingRatio: options.tracing.samplingRatio,
         isPromoted: (traceId) => recorder.isPromoted(traceId),
         record: (span, sampled) => recorder.record(span, sampled),
+        exceptions,
         metrics,
         now: () => clock.now(),
       })
     : createInertTracing();
   const logsCreated = metrics.bind(otelSdkLogCreated, {});
-  const logger = createLogger({
-    level: options.logging.level,
-    sinks: [stderrSink, (record) => client.exportLog(record), () => logsCreated.add(1)],
-    now: () => clock.now(),
-    activeContext: () => tracing.active(),
-  });
+  const exportRecord: LogSink = (record) => {
+    client.exportLog(record);
+    logsCreated.add(1);
+  };
+  const logger = notingExceptions(
+    createLogger({
+      level: options.logging.level,
+      sinks: [stderrSink, exportRecord],
+      now: () => clock.now(),
+      activeContext: () => tracing.active(),
+    }),
+    exceptions,
+  );
 
+  engine?.keepExemplars({
+    filter: options.metrics.exemplars ?? "trace_based",
+    active: () => tracing.active(),
+    isPromoted: (traceId) => recorder.isPromoted(traceId),
+  });
   const groups = new DisposableStack();
   if (options.tracing.enabled) groups.use(observeRecorder(metrics, recorder));
   if (options.metrics.enabled && options.metrics.runtimeMetrics) groups.use(observeRuntimeMetrics({ metrics }));
@@ -125,13 +163,22 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     resource,
     clock,
     startMetricsServer: (server) =>
-      createMetricsServer({ ...server, source: engine ?? noSeries, metrics, clock, resource: resource.attributes }),
+      createMetricsServer({
+        ...server,
+        source: engine ?? noSeries,
+        metrics,
+        clock,
+        resource: resource.attributes,
+        scopeLabels: server.scopeLabels === true ? scope : undefined,
+        onConflict: createConflictWarning(stderrLogger),
+      }),
     logLevel: () => logger.level(),
     setLogLevel(level) {
       logger.setLevel(level);
       stderrLogger.setLevel(level);
     },
     destinations: () => client.status(),
+    cardinality: () => engine?.cardinality() ?? { metrics: [], series: 0, samples: 0 },
     shutdown: (timeoutMs) => (stopping ??= stop(timeoutMs)),
   };
 
@@ -158,8 +205,11 @@ function createStderrSink({ logging, writeLog }: TelemetryOptions): LogSink {
 
 function createEngine(options: TelemetryOptions, clock: Clock, stderrLogger: LoggerRuntime): MetricsEngine | undefined {
   if (!options.metrics.enabled) return undefined;
+  const { seriesLimits, exponentialHistograms } = options.metrics;
   return createMetricsEngine({
     clock,
+    ...(seriesLimits === undefined ? {} : { seriesLimits }),
+    ...(exponentialHistograms === undefined ? {} : { exponentialHistograms }),
     ...(options.metrics.cardinalityLimit === undefined ? {} : { defaultSeriesLimit: options.metrics.cardinalityLimit }),
     onCollectionError: (group, error) =>
       stderrLogger.warn("a group of metrics could not be collected", { "blixard.telemetry.group": group }, error),
@@ -181,11 +231,19 @@ function observeRecorder(metrics: Metrics, recorder: RecordingPipeline): Disposa
   });
 }
 
+/** Time for the disk after the network's is over. */
+const KEEPING_TIMEOUT_MS = 2_000;
+
 async function shutDownClient(client: OtlpClient, timeoutMs: number): Promise<void> {
-  // This timer, unlike the others, keeps the process alive: the last signals are on their way.
+  // These timers, unlike the others, keep the process alive: the last signals are on their way.
   const deadline = setTimeout(() => client.abort(), timeoutMs);
-  await client.flush();
+  const ended = client.flush().then(() => {
+    client.abort();
+    return client.close();
+  });
+  const last = Promise.withResolvers<void>();
+  const guard = setTimeout(last.resolve, timeoutMs + KEEPING_TIMEOUT_MS);
+  await Promise.race([ended, last.promise]);
   clearTimeout(deadline);
-  client.abort();
-  client.close();
+  clearTimeout(guard);
 }

@@ -6,6 +6,7 @@
 import type { Clock } from "#model/clock.ts";
 import type { Secret } from "#model/secret.ts";
 import type { SpanAttributeValue } from "#model/recorded-span.ts";
+import type { PropagatorName } from "#model/propagation/propagators.ts";
 import type { LogLevel } from "./port.ts";
 
 export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
@@ -27,6 +28,8 @@ export interface OtlpOptions {
   readonly compression?: "gzip" | "none";
   /** Deadline of one request; default 10,000. */
   readonly timeoutMs?: number;
+  /** The receiver's limit of one request; default a little below gRPC's usual 4 MiB. */
+  readonly maximumRequestBytes?: number;
   /** For endpoints without a scheme: plain text instead of TLS; default false. */
   readonly insecure?: boolean;
   readonly tls?: OtlpTlsOptions;
@@ -64,9 +67,6 @@ export interface SpoolOptions {
 
 /** Which spans may become exemplars. Source: OTEL_METRICS_EXEMPLAR_FILTER; `trace_based`: exported ones. */
 export type ExemplarFilter = "trace_based" | "always_on" | "always_off";
-
-/** By name, as OTEL_PROPAGATORS has them, in the order in which they are asked. */
-export type PropagatorName = "tracecontext" | "baggage" | "b3" | "b3multi" | "jaeger" | "xray";
 
 /** How exceptions are told. Source: OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN: `logs`, and `logs/dup` for both. */
 export type ExceptionSignal = "logs" | "span_events" | "both";
@@ -145,6 +145,8 @@ export interface MetricsOptions {
   readonly exportTimeoutMs?: number;
   /** Series of one instrument; more are counted together as overflow. Default: the engine's. */
   readonly cardinalityLimit?: number;
+  /** The same for single instruments, by the metric's name. */
+  readonly seriesLimits?: Readonly<Record<string, number>>;
 }
 
 export interface LoggingOptions {
