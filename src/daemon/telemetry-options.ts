@@ -134,7 +134,8 @@ async function tlsOptionsOf(
   };
 }
 
-async function readPem(path: string | undefined): Promise<string | undefined> {
+/** @throws BlixardError CONFIG_UNREADABLE */
+export async function readPem(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
     return await readFile(path, "utf8");
