@@ -76,12 +76,15 @@ export async function* checkDestination(
   const subject = subjectOf(group.routes);
   const target = targetOf(destination);
   let passed = true;
+  let connected = false;
   for await (const { step, verdict, durationMs } of checkWay(destination, subject, tools)) {
     passed &&= verdict.outcome !== "failed";
+    connected ||= step === "connect" && passed;
     yield { target, step, ...verdict, durationMs };
   }
   if (tools.signal.aborted) return;
-  const clock = await timed(tools.clock, () => measureClock(destination, tools));
+  // Also when TLS failed: a certificate may be refused because of the clock.
+  const clock = await timed(tools.clock, async () => (connected ? measureClock(destination, tools) : undefined));
   if (clock.value !== undefined) {
     tools.onClock(clock.value);
     yield { target, step: "clock", ...diagnoseClock(clock.value), durationMs: clock.durationMs };

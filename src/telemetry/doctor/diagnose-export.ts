@@ -8,6 +8,8 @@ type Failure = Extract<SendOutcome, { readonly errorType: string }>;
 
 const UNAUTHENTICATED = new Set(["401", "403", "407", "UNAUTHENTICATED", "PERMISSION_DENIED"]);
 const DELTA = /delta|temporality/i;
+/** TLS 1.3 tells it only after the handshake. */
+const CLIENT_CERTIFICATE = /alert (certificate required|bad certificate|unknown ca)/i;
 /** What grpc-js says of an answer that is HTTP and not gRPC. */
 const GRPC_GOT_HTTP = /HTTP status code|content-type|content type/i;
 
@@ -25,6 +27,7 @@ export function diagnoseSend(observation: SendObservation, subject: Subject): Ve
   if (isWebPage(observation, outcome)) return found("not_otlp", `a web page answers: ${reason}`, subject);
   const way = cause === undefined ? undefined : wayProblems[cause];
   if (way !== undefined) return found(way, reason, subject);
+  if (CLIENT_CERTIFICATE.test(reason)) return found("client_certificate_required", reason, subject);
   if (isTimeout(outcome)) {
     return found("no_answer", `${subject.origin} accepts the connection and does not answer`, subject);
   }
@@ -57,10 +60,6 @@ const headerProblems: Readonly<Partial<Record<HeaderShape, { readonly seen: stri
   quoted: {
     seen: "a header's value arrives with quotation marks around it",
     fix: "Remove the quotation marks inside the value: neither OTEL_EXPORTER_OTLP_HEADERS nor a file takes them off.",
-  },
-  padded: {
-    seen: "a header's value begins or ends with a space",
-    fix: "Remove the space: in OTEL_EXPORTER_OTLP_HEADERS only the one between scheme and token belongs there, as %20.",
   },
   basic_not_base64: {
     seen: "Basic is not followed by the base64 of user:password",

@@ -17,7 +17,6 @@ export function shapeOfCredentials(headers: Readonly<Record<string, string | Sec
 }
 
 function shapeOf(value: string): HeaderShape {
-  if (value.trim() !== value) return "padded";
   if (/^["'].*["']$/.test(value)) return "quoted";
   if (PERCENT_ENCODED.test(value)) return "percent_encoded";
   const basic = /^basic(?: +(.*))?$/i.exec(value);

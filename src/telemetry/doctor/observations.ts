@@ -47,7 +47,7 @@ export type PeerLanguage =
   | { readonly kind: "other" };
 
 /** What a credential looks like, without what it is. */
-export type HeaderShape = "absent" | "percent_encoded" | "quoted" | "padded" | "basic_not_base64" | "well_formed";
+export type HeaderShape = "absent" | "percent_encoded" | "quoted" | "basic_not_base64" | "well_formed";
 
 export interface SendObservation {
   readonly outcome: SendOutcome;

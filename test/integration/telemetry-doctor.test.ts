@@ -1,0 +1,407 @@
+/** Planted mistakes, over real sockets: each must be told by its name, with the fix. */
+import assert from "node:assert/strict";
+import { createServer as createHttpsServer } from "node:https";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { Secret } from "#model/secret.ts";
+import type { OtlpOptions } from "#telemetry/telemetry-options.ts";
+import {
+  answer,
+  diagnose,
+  doctorOf,
+  everySignalTo,
+  freePort,
+  startBlackHole,
+  startHttp,
+  startSilence,
+  type Diagnosis,
+} from "#test/support/doctor-scene.ts";
+import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certificate.ts";
+import { expiredCertificate, oddKey, strangersCertificate } from "#test/support/odd-certificates.ts";
+import { startOtlpReceiver, type OtlpReceiver, type OtlpReceiverOptions } from "#test/support/otlp-receiver.ts";
+
+async function receiverFor(context: TestContext, options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
+  const receiver = await startOtlpReceiver(options);
+  context.after(() => receiver[Symbol.asyncDispose]());
+  return receiver;
+}
+
+/** The check with this finding. */
+function finding({ checks, findings, text }: Diagnosis, id: string) {
+  const check = checks.find((candidate) => candidate.finding === id);
+  assert.ok(check, `${id} is not among ${findings.join(", ") || "no findings"}:\n${text}`);
+  return { ...check, fix: check.fix ?? "" };
+}
+
+function assertOnly(diagnosis: Diagnosis, id: string, fix: RegExp): void {
+  assert.deepEqual(diagnosis.findings, [id], diagnosis.text);
+  assert.match(finding(diagnosis, id).fix, fix);
+}
+
+test("a healthy collector takes the canary of every signal, over gRPC and over HTTP", async (context) => {
+  const receiver = await receiverFor(context);
+  for (const endpoint of [receiver.grpcEndpoint, receiver.httpEndpoint]) {
+    const options: OtlpOptions = { endpoint, protocol: endpoint === receiver.grpcEndpoint ? "grpc" : "http/protobuf" };
+    const { checks, summary, findings, text } = await diagnose({ destinations: everySignalTo(options) });
+    assert.deepEqual(findings, [], text);
+    assert.equal(summary.outcome, "ok");
+    for (const signal of ["traces", "metrics", "logs"]) {
+      const steps = checks.filter((check) => check.signal === signal && check.outcome === "ok").map(({ step }) => step);
+      assert.deepEqual(steps, ["send", "authenticate", "acknowledge"]);
+    }
+    assert.ok(receiver.spans.some((span) => span.traceId === summary.traceId && span.name === "telemetry.canary"));
+    assert.ok(receiver.logs.some((log) => log.eventName === "blixard.telemetry.canary"));
+  }
+  const points = receiver.points.filter((point) => point.name === "blixard.telemetry.canary");
+  assert.deepEqual(
+    points.map((point) => point.noRecordedValue),
+    [false, true, false, true],
+    "each canary's series is ended after it",
+  );
+});
+
+test("mistake 1: gRPC spoken to an HTTP gateway", async (context) => {
+  const receiver = await receiverFor(context);
+  const destinations = everySignalTo({ endpoint: receiver.httpEndpoint, protocol: "grpc" });
+  const diagnosis = await diagnose({ destinations });
+  assertOnly(diagnosis, "grpc_to_http_gateway", /Set protocol = "http\/protobuf" in \[observability\.tracing\]/);
+  assert.equal(diagnosis.summary.outcome, "failed");
+});
+
+test("mistake 1 with TLS: gRPC spoken to an HTTPS gateway", async (context) => {
+  const receiver = await receiverFor(context, { tls: { certificate: loopbackCertificate, key: loopbackKey } });
+  const tls = { certificateAuthorities: loopbackCertificate };
+  const diagnosis = await diagnose({
+    destinations: { traces: [{ endpoint: receiver.httpEndpoint, protocol: "grpc", tls }] },
+  });
+  assertOnly(diagnosis, "grpc_to_http_gateway", /protocol = "http\/protobuf"/);
+});
+
+test("mistake 2: the gateway's /otlp is missing", async (context) => {
+  const endpoint = await startHttp(context, (request, response) => {
+    const isThere = request.url?.startsWith("/otlp/v1/") === true;
+    answer(isThere ? 401 : 404, isThere ? "who are you" : "404 page not found")(request, response);
+  });
+  const destinations = everySignalTo({ endpoint, protocol: "http/protobuf" });
+  const diagnosis = await diagnose({ destinations });
+  assertOnly(diagnosis, "otlp_path_missing", new RegExp(`Set otlp_endpoint = "${endpoint}/otlp" in`));
+});
+
+test("mistake 3: a header is not decoded, or not encoded as it should be", async (context) => {
+  const endpoint = await startHttp(context, (request, response) => {
+    const isRight = request.headers.authorization === `Basic ${Buffer.from("user:secret").toString("base64")}`;
+    answer(isRight ? 200 : 401, "")(request, response);
+  });
+  const mistakes: readonly (readonly [string, RegExp])[] = [
+    ["Basic%20dXNlcjpzZWNyZXQ=", /a space, not %20/],
+    ['"Basic dXNlcjpzZWNyZXQ="', /quotation marks/],
+    ["Basic user:secret", /base64/],
+  ];
+  for (const [value, fix] of mistakes) {
+    const headers = { authorization: new Secret(value) };
+    const diagnosis = await diagnose({ destinations: { traces: [{ endpoint, protocol: "http/protobuf", headers }] } });
+    assertOnly(diagnosis, "header_not_encoded", fix);
+    assert.doesNotMatch(JSON.stringify(diagnosis), /dXNlcjpz|user:secret/, "no credential is shown");
+  }
+});
+
+test("mistake 4: TLS spoken to a plaintext port, over HTTP and over gRPC", async (context) => {
+  const receiver = await receiverFor(context);
+  const http = receiver.httpEndpoint.replace("http:", "https:");
+  const grpc = receiver.grpcEndpoint.replace("http:", "https:");
+  for (const [endpoint, protocol] of [
+    [http, "http/protobuf"],
+    [grpc, "grpc"],
+  ] as const) {
+    const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint, protocol }) });
+    assertOnly(
+      diagnosis,
+      "tls_to_plaintext_port",
+      new RegExp(`otlp_endpoint = "${endpoint.replace("https:", "http:")}"`),
+    );
+  }
+});
+
+test("mistake 5: the collector's certificate is self-signed, or signed by an authority unknown here", async (context) => {
+  const receiver = await receiverFor(context, { tls: { certificate: loopbackCertificate, key: loopbackKey } });
+  for (const [endpoint, protocol] of [
+    [receiver.httpEndpoint, "http/protobuf"],
+    [receiver.grpcEndpoint, "grpc"],
+  ] as const) {
+    const wrong = await diagnose({ destinations: everySignalTo({ endpoint, protocol }) });
+    assertOnly(wrong, "certificate_untrusted", /Set ca_file = /);
+    const tls = { certificateAuthorities: loopbackCertificate };
+    const right = await diagnose({ destinations: everySignalTo({ endpoint, protocol, tls }) });
+    assert.deepEqual(right.findings, [], right.text);
+  }
+});
+
+test("mistake 6: the token is wrong, or there is none", async (context) => {
+  const endpoint = await startHttp(context, answer(401, "invalid token"));
+  const wrong = await diagnose({
+    destinations: everySignalTo({
+      endpoint,
+      protocol: "http/protobuf",
+      headers: { authorization: new Secret("Bearer hunter2") },
+    }),
+  });
+  assertOnly(wrong, "credentials_refused", /right token or password in \[observability\.tracing\]/);
+  assert.equal(finding(wrong, "credentials_refused").step, "authenticate");
+  assert.doesNotMatch(JSON.stringify(wrong), /hunter2/);
+  const none = await diagnose({ destinations: everySignalTo({ endpoint, protocol: "http/protobuf" }) });
+  assertOnly(none, "credentials_missing", /basic_auth/);
+  const receiver = await receiverFor(context);
+  receiver.misbehave({ kind: "refuse", grpcCode: status.UNAUTHENTICATED });
+  const grpc = await diagnose({
+    destinations: everySignalTo({
+      endpoint: receiver.grpcEndpoint,
+      headers: { authorization: new Secret("Bearer hunter2") },
+    }),
+  });
+  assertOnly(grpc, "credentials_refused", /token/);
+});
+
+test("mistake 7: the clocks of the node and the backend differ", async (context) => {
+  const theirsMs = Date.now() + 10 * 60_000;
+  const endpoint = await startHttp(context, answer(200, "", { date: new Date(theirsMs).toUTCString() }));
+  const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint, protocol: "http/protobuf" }) });
+  assertOnly(diagnosis, "clock_skew", /NTP/);
+  assert.match(finding(diagnosis, "clock_skew").message, /^the clock of this node is (599|60\d) s behind/);
+});
+
+test("mistake 8: egress is blocked, so that packets vanish", async (context) => {
+  const port = await startBlackHole(context);
+  const destinations = everySignalTo({ endpoint: `http://127.0.0.1:${port}`, protocol: "http/protobuf" });
+  const diagnosis = await diagnose({ destinations, timing: { networkMs: 700 } });
+  assertOnly(diagnosis, "egress_blocked", new RegExp(`port ${port}/tcp: a firewall`));
+});
+
+test("mistake 8, other ways: nothing listens, something takes connections and is silent, the name is unknown", async (context) => {
+  const closed = await diagnose({ destinations: everySignalTo({ endpoint: `http://127.0.0.1:${await freePort()}` }) });
+  assertOnly(closed, "connection_refused", /Start the collector/);
+  const silence = await startSilence(context);
+  for (const protocol of ["grpc", "http/protobuf"] as const) {
+    const silent = await diagnose({
+      destinations: { traces: [{ endpoint: `http://127.0.0.1:${silence}`, protocol }] },
+      timing: { sendMs: 500, inquiryMs: 500 },
+    });
+    assertOnly(silent, "no_answer", /accepts connections/);
+  }
+  const secure = await diagnose({
+    destinations: { traces: [{ endpoint: `https://127.0.0.1:${silence}` }] },
+    timing: { networkMs: 500, inquiryMs: 500 },
+  });
+  assertOnly(secure, "no_answer", /accepts connections/);
+  const unknown = await diagnose({ destinations: everySignalTo({ endpoint: "http://collector.invalid:4317" }) });
+  assertOnly(unknown, "name_unknown", /Correct the host name collector\.invalid/);
+});
+
+test("mistake 9: a backend that takes traces only, as Jaeger does", async (context) => {
+  const receiver = await receiverFor(context);
+  for (const signal of ["metrics", "logs"] as const) {
+    receiver.misbehave({ kind: "refuse", grpcCode: status.UNIMPLEMENTED, httpStatus: 404 }, { signal });
+  }
+  for (const [endpoint, protocol] of [
+    [receiver.grpcEndpoint, "grpc"],
+    [receiver.httpEndpoint, "http/protobuf"],
+  ] as const) {
+    const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint, protocol }) });
+    assertOnly(diagnosis, "signal_unsupported", /otlp_enabled = false/);
+    assert.equal(diagnosis.summary.outcome, "warning");
+    assert.equal(diagnosis.summary.warnings, 2);
+  }
+  // Only metrics are sent there: that traces would be taken shows that the path is right.
+  const metrics = {
+    traces: [],
+    metrics: [{ endpoint: receiver.httpEndpoint, protocol: "http/protobuf" }],
+    logs: [],
+  } as const;
+  assertOnly(await diagnose({ destinations: metrics }), "signal_unsupported", /\[observability\.metrics\]/);
+});
+
+test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP", async (context) => {
+  const receiver = await receiverFor(context);
+  const prometheus = (scraped: boolean, pushed: boolean) => (query: string) =>
+    query.includes("telemetry_canary")
+      ? [{ job: "blixard", instance: "canary" }]
+      : query.includes("target_info")
+        ? scraped
+          ? [{ job: "node", instance: "127.0.0.1:9090" }]
+          : []
+        : pushed
+          ? [{ job: "test/blixard", instance: "11111111-2222-5333-8444-555555555555" }]
+          : [];
+  const run = async (scraped: boolean, pushed: boolean) => {
+    const answers = prometheus(scraped, pushed);
+    const prometheusUrl = await startHttp(context, (request, response) => {
+      const query = new URL(request.url ?? "", "http://x").searchParams.get("query") ?? "";
+      const result = answers(query).map((metric) => ({ metric, value: [0, "1"] }));
+      answer(200, JSON.stringify({ status: "success", data: { resultType: "vector", result } }))(request, response);
+    });
+    const page = await startHttp(
+      context,
+      answer(200, "# TYPE a gauge\na 1\n# EOF\n", { "content-type": "application/openmetrics-text; version=1.0.0" }),
+    );
+    return diagnose({
+      destinations: everySignalTo({ endpoint: receiver.grpcEndpoint }),
+      backends: { prometheusUrl },
+      node: { pageUrl: () => `${page}/metrics`, status: () => [], cardinality: () => undefined },
+    });
+  };
+  const both = await run(true, true);
+  assertOnly(both, "scrape_and_push", /Choose one way/);
+  assert.match(finding(both, "scrape_and_push").message, /by scrape as job "node", instance "127\.0\.0\.1:9090"/);
+  for (const [scraped, pushed] of [
+    [true, false],
+    [false, true],
+  ] as const) {
+    const one = await run(scraped, pushed);
+    assert.deepEqual(one.findings, [], one.text);
+  }
+});
+
+test("plain text spoken to a TLS port", async (context) => {
+  const receiver = await receiverFor(context, { tls: { certificate: loopbackCertificate, key: loopbackKey } });
+  for (const [endpoint, protocol] of [
+    [receiver.httpEndpoint, "http/protobuf"],
+    [receiver.grpcEndpoint, "grpc"],
+  ] as const) {
+    const plain = endpoint.replace("https:", "http:");
+    const diagnosis = await diagnose({ destinations: { traces: [{ endpoint: plain, protocol }] } });
+    assertOnly(diagnosis, "plaintext_to_tls_port", new RegExp(`Set otlp_endpoint = "${endpoint}"`));
+  }
+});
+
+test("HTTP spoken to a gRPC port, with TLS and without", async (context) => {
+  const plain = await receiverFor(context);
+  const tls = { certificate: loopbackCertificate, key: loopbackKey };
+  const secure = await receiverFor(context, { tls });
+  for (const endpoint of [plain.grpcEndpoint, secure.grpcEndpoint]) {
+    const options = {
+      endpoint,
+      protocol: "http/protobuf",
+      tls: { certificateAuthorities: loopbackCertificate },
+    } as const;
+    const diagnosis = await diagnose({ destinations: { traces: [options] } });
+    assertOnly(diagnosis, "http_to_grpc_port", /Set protocol = "grpc"/);
+  }
+});
+
+test("a certificate that has expired, and one for another name", async (context) => {
+  for (const [certificate, id, fix] of [
+    [expiredCertificate, "certificate_expired", /Renew the certificate/],
+    [strangersCertificate, "certificate_name_mismatch", /collector\.example/],
+  ] as const) {
+    const receiver = await receiverFor(context, { tls: { certificate, key: oddKey } });
+    const tls = { certificateAuthorities: certificate };
+    const options = { endpoint: receiver.httpEndpoint, protocol: "http/protobuf", tls } as const;
+    assertOnly(await diagnose({ destinations: { traces: [options] } }), id, fix);
+  }
+});
+
+test("a client certificate is asked for", async (context) => {
+  const server = createHttpsServer(
+    {
+      cert: loopbackCertificate,
+      key: loopbackKey,
+      ca: loopbackCertificate,
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    answer(200),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  context.after(() => server.close());
+  const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const tls = { certificateAuthorities: loopbackCertificate };
+  const diagnosis = await diagnose({ destinations: { traces: [{ endpoint, protocol: "http/protobuf", tls }] } });
+  assertOnly(diagnosis, "client_certificate_required", /client_certificate_file/);
+});
+
+test("what a receiver says of the canary is told as what it means", async (context) => {
+  const html = { "content-type": "text/html; charset=utf-8" };
+  const cases: readonly (readonly [ReturnType<typeof answer>, string, Partial<OtlpOptions>])[] = [
+    [answer(413, "too large"), "request_too_large", {}],
+    [answer(429, "slow down"), "throttled", {}],
+    [answer(400, "invalid temporality and type combination"), "delta_refused", { temporality: "delta" }],
+    [answer(400, "no"), "export_refused", {}],
+    [answer(500, "oops"), "backend_failing", {}],
+    [answer(503, "later"), "backend_failing", {}],
+    [answer(200, "<html>Log in</html>", html), "not_otlp", {}],
+    [answer(302, "", { location: "https://elsewhere.example/" }), "redirected", {}],
+    [answer(404, "no such page"), "path_not_found", {}],
+    [answer(404, "no such page"), "signal_path_missing", { endpointKind: "exact" }],
+  ];
+  for (const [listener, id, more] of cases) {
+    const endpoint = await startHttp(context, listener);
+    const options: OtlpOptions = { endpoint, protocol: "http/protobuf", ...more };
+    const diagnosis = await diagnose({ destinations: { metrics: [options] } });
+    assert.deepEqual(diagnosis.findings, [id], diagnosis.text);
+  }
+});
+
+test("the canary is read back from every backend that is set, however late it gets there", async (context) => {
+  const receiver = await receiverFor(context);
+  let asked = 0;
+  /** Doubles of Jaeger's and Tempo's APIs: they answer with what the receiver got, at the third question. */
+  const double = await startHttp(context, (request, response) => {
+    const traceId = /^\/api\/traces\/([0-9a-f]{32})$/.exec(request.url ?? "")?.[1];
+    const spans = receiver.spans.filter((span) => span.traceId === traceId);
+    const isThere = spans.length > 0 && ++asked > 4;
+    const body = JSON.stringify({ data: spans.map(({ name, attributes }) => ({ name, attributes })) });
+    answer(isThere ? 200 : 404, isThere ? body : "trace not found")(request, response);
+  });
+  const destinations = { traces: [{ endpoint: receiver.grpcEndpoint }] };
+  const found = await diagnose({ destinations, backends: { jaegerUrl: double, tempoUrl: `${double}/` } });
+  assert.deepEqual(found.findings, [], found.text);
+  const steps = found.checks.filter(({ step, outcome }) => step === "read_back" && outcome === "ok");
+  assert.equal(steps.length, 2);
+  const empty = await startHttp(context, answer(404, "trace not found"));
+  const lost = await diagnose({ destinations, backends: { tempoUrl: empty }, timing: { readBackMs: 1_200 } });
+  assertOnly(lost, "not_read_back", /from the collector to Tempo/);
+  const gone = await diagnose({
+    destinations,
+    backends: { jaegerUrl: `http://127.0.0.1:${await freePort()}` },
+    timing: { readBackMs: 600 },
+  });
+  assertOnly(gone, "backend_unreachable", /URL of Jaeger/);
+});
+
+test("a second diagnosis at the same time is refused; one after the other is not", async (context) => {
+  const silence = await startSilence(context);
+  const doctor = doctorOf({
+    destinations: { traces: [{ endpoint: `http://127.0.0.1:${silence}` }] },
+    timing: { sendMs: 300, inquiryMs: 300 },
+  });
+  const options = { timeoutMs: 60_000, signal: new AbortController().signal };
+  const first = doctor.diagnose(options);
+  await first.next();
+  await assert.rejects(doctor.diagnose(options).next(), { code: "TOO_MANY_REQUESTS" });
+  await first.return();
+  const again = doctor.diagnose(options);
+  assert.equal((await again.next()).done, false);
+  await again.return();
+});
+
+test("the time of a diagnosis is bounded, and that it was short is a finding", async (context) => {
+  const silence = await startSilence(context);
+  const destinations = everySignalTo({ endpoint: `http://127.0.0.1:${silence}`, timeoutMs: 60_000 });
+  const diagnosis = await diagnose({ destinations, timing: { sendMs: 60_000 }, timeoutMs: 1_000 });
+  assertOnly(diagnosis, "deadline_exceeded", /--timeout/);
+});
+
+test("a caller who goes away ends the diagnosis", async (context) => {
+  const silence = await startSilence(context);
+  const controller = new AbortController();
+  const doctor = doctorOf({ destinations: { traces: [{ endpoint: `http://127.0.0.1:${silence}` }] } });
+  const events = doctor.diagnose({ timeoutMs: 60_000, signal: controller.signal });
+  await events.next();
+  const rest = (async () => {
+    for await (const event of events) assert.equal(event.kind, "check");
+  })();
+  controller.abort();
+  await assert.rejects(rest, { code: "CANCELLED" });
+});
