@@ -29,7 +29,7 @@ import { createExporterSignals } from "./exporter-signals.ts";
 import { createSignalSender, createTransport, type SignalSender } from "./signal-sender.ts";
 import {
   createBatchExporter,
-  createSpanBatchSignals,
+  createBatchSignals,
   defaultBatchLimits,
   type BatchExporter,
   type BatchLimits,
@@ -77,7 +77,8 @@ function startPipeline(t: TestContext, { otlp, limits, unsupportedRetryMs = 60_0
     sender,
     encode: encodeSpans,
     sizeOf: estimateSpanBytes,
-    signals: createSpanBatchSignals(telemetry.metrics, allLimits),
+    signals: createBatchSignals(telemetry.metrics, "span", 0, allLimits),
+    clock,
     limits: allLimits,
   });
   t.after(async () => {
@@ -246,7 +247,7 @@ for (const protocol of protocols) {
     }
     assert.equal(receiver.requests.length, 3);
     assert.equal(count(otelSdkExporterSpanExported), 9);
-    assert.equal(count(otelSdkExporterSpanExported, "partial_success"), 6);
+    assert.equal(count(otelSdkExporterSpanExported, "rejected"), 6);
     assert.equal(logged(/partial success: too old/), 1);
   });
 

@@ -24,9 +24,9 @@ export interface DestinationStatus {
   readonly spool?: SpoolUsage;
   /** Since the start of the process. */
   readonly exportedItems: number;
-  /** Given up for good after they were handed to the exporter: refused, too large, out of patience. */
+  /** Given up for good: refused, too large, out of patience, or lost on disk. */
   readonly failedItems: number;
-  /** Lost before or after: the queue or the spool had no room. */
+  /** Turned away by the queue, which was full. */
   readonly droppedItems: number;
 }
 
