@@ -3,8 +3,11 @@
  * later OTLP log records).
  *
  * It never throws into the caller, knows the active span, drops what repeats too
- * often and says how much it dropped. Its level can change while it runs.
+ * often and says how much it dropped. Its level can change while it runs. Attributes
+ * that the registry does not know are left out, counted, and named once. Audit events
+ * pass whatever the level and however many: who may change the level could else hide.
  */
+import { audit } from "#gen/telemetry/events.ts";
 import { BlixardError } from "#model/errors.ts";
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
@@ -20,11 +23,22 @@ export interface LoggerOptions {
   readonly now: () => number;
   readonly activeContext: () => TraceContext | undefined;
   readonly rateLimit?: MessageRateLimitOptions;
+  /** What a record says beside its own attributes, by the context in which it is made. */
+  readonly contextAttributes?: (context: TraceContext) => Readonly<Record<string, string>>;
+  /** Default: any. */
+  readonly isKnownAttribute?: (key: string) => boolean;
+  readonly limits?: { readonly attributeCount?: number; readonly attributeValueLength?: number } | undefined;
+  readonly onDropped?: (what: LogDrop, count: number) => void;
 }
+
+/** What was left out: attributes of records, or records that repeat. */
+export type LogDrop = "attributes" | "records";
 
 export interface LoggerRuntime extends Logger {
   setLevel(level: LogLevel): void;
   level(): LogLevel;
+  /** Whether records of this level are let through. */
+  passes(level: LogLevel): boolean;
   /** Says what is still unsaid about dropped messages. */
   flush(): void;
 }
@@ -33,12 +47,18 @@ const LEVEL_RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn
 const MAXIMUM_MESSAGE_LENGTH = 8_192;
 const MAXIMUM_VALUE_LENGTH = 4_096;
 const MAXIMUM_ATTRIBUTES = 64;
+/** Unknown attributes that are named; those beyond are only counted. */
+const MAXIMUM_NAMED_ATTRIBUTES = 100;
+const MAXIMUM_KEY_LENGTH = 128;
 const DEFAULT_RATE_LIMIT: MessageRateLimitOptions = { windowMs: 10_000, messagesPerWindow: 20, maximumKinds: 1_000 };
 /** How many messages like this one were dropped. */
 const SUPPRESSED_KEY = "blixard.telemetry.item_count";
 
 export function createLogger(options: LoggerOptions): LoggerRuntime {
   const limit = createMessageRateLimit(options.rateLimit ?? DEFAULT_RATE_LIMIT);
+  const maximumAttributes = options.limits?.attributeCount ?? MAXIMUM_ATTRIBUTES;
+  const maximumValueLength = options.limits?.attributeValueLength ?? MAXIMUM_VALUE_LENGTH;
+  const named = new Set<string>();
   let minimum: LogLevel = options.level;
 
   function emit(record: LogRecord): void {
@@ -63,18 +83,24 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
   }
 
   function log(level: LogLevel, message: string, attributes?: Attributes, error?: unknown, eventName?: string): void {
-    if (LEVEL_RANK[level] < LEVEL_RANK[minimum]) return;
+    const isAudit = eventName === audit.name;
+    if (!isAudit && !passes(level)) return;
     try {
       const timeMs = options.now();
-      const { pass, suppressed } = limit.admit(message.slice(0, MAXIMUM_VALUE_LENGTH), timeMs);
+      const kind = message.slice(0, MAXIMUM_VALUE_LENGTH);
+      const { pass, suppressed } = isAudit ? { pass: true, suppressed: 0 } : limit.admit(kind, timeMs);
       emitSuppressed(timeMs, timeMs);
-      if (!pass) return;
+      if (!pass) {
+        options.onDropped?.("records", 1);
+        return;
+      }
       const context = options.activeContext();
+      const told = { ...(context && options.contextAttributes?.(context)), ...attributes };
       emit({
         timeMs,
         level,
         message: cut(message, MAXIMUM_MESSAGE_LENGTH),
-        attributes: { ...toPlainAttributes(attributes), ...(suppressed > 0 ? { [SUPPRESSED_KEY]: suppressed } : {}) },
+        attributes: { ...toPlainAttributes(told, timeMs), ...(suppressed > 0 ? { [SUPPRESSED_KEY]: suppressed } : {}) },
         ...(eventName === undefined ? {} : { eventName }),
         ...(error === undefined ? {} : { error: toLoggedError(error) }),
         ...(context === undefined ? {} : { context }),
@@ -82,6 +108,37 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
     } catch {
       // Hostile getters, a broken clock: logging is never a reason to fail.
     }
+  }
+
+  function passes(level: LogLevel): boolean {
+    return LEVEL_RANK[level] >= LEVEL_RANK[minimum];
+  }
+
+  function toPlainAttributes(attributes: Attributes, timeMs: number): Record<string, AttributeValue> {
+    const plain: Record<string, AttributeValue> = {};
+    let [kept, dropped] = [0, 0];
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value === undefined) continue;
+      const isKnown = options.isKnownAttribute?.(key) ?? true;
+      if (!isKnown) nameOnce(key, timeMs);
+      if (!isKnown || kept >= maximumAttributes) {
+        dropped++;
+        continue;
+      }
+      plain[key] = toPlainValue(value, maximumValueLength);
+      kept++;
+    }
+    if (dropped > 0) options.onDropped?.("attributes", dropped);
+    return plain;
+  }
+
+  /** A mistake of ours: whoever reads the log can report it. */
+  function nameOnce(key: string, timeMs: number): void {
+    if (named.has(key) || named.size >= MAXIMUM_NAMED_ATTRIBUTES) return;
+    named.add(key);
+    const attribute = key.slice(0, MAXIMUM_KEY_LENGTH);
+    const message = "an attribute is not in the registry and is left out of log records";
+    emit({ timeMs, level: "warn", message, attributes: { "blixard.telemetry.attribute": attribute } });
   }
 
   return {
@@ -93,28 +150,19 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
       log(descriptor.severity, message, attributes, undefined, descriptor.name),
     setLevel: (level) => void (minimum = level),
     level: () => minimum,
+    passes,
     flush: () => emitSuppressed(options.now(), Number.POSITIVE_INFINITY),
   };
 }
 
-function toPlainAttributes(attributes: Attributes | undefined): Record<string, AttributeValue> {
-  const plain: Record<string, AttributeValue> = {};
-  let count = 0;
-  for (const [key, value] of Object.entries(attributes ?? {})) {
-    if (value === undefined || ++count > MAXIMUM_ATTRIBUTES) continue;
-    plain[key] = toPlainValue(value);
-  }
-  return plain;
-}
-
 /** Types say what a value is; callers in trouble pass other things, and secrets by mistake. */
-function toPlainValue(value: unknown): AttributeValue {
-  if (typeof value === "string") return cut(value, MAXIMUM_VALUE_LENGTH);
+function toPlainValue(value: unknown, maximumLength: number): AttributeValue {
+  if (typeof value === "string") return cut(value, maximumLength);
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (value instanceof Secret) return value.toString();
-  if (value instanceof Error) return cut(errorMessageOf(value), MAXIMUM_VALUE_LENGTH);
+  if (value instanceof Error) return cut(errorMessageOf(value), maximumLength);
   try {
-    return cut(JSON.stringify(value) ?? String(value), MAXIMUM_VALUE_LENGTH);
+    return cut(JSON.stringify(value) ?? String(value), maximumLength);
   } catch {
     return "[unprintable]";
   }
