@@ -66,7 +66,7 @@ export function beginBootAttempt(options: BootAttemptOptions): BootAttempt {
     metrics.bind(vmOperationActive, { "blixard.vm.operation": "recover" }).add(-1);
     metrics
       .bind(vmOperationDuration, { "blixard.vm.operation": "recover", ...errorType(error) })
-      .record(Math.max(0, timeMs - recoveryOf.timeMs) / 1000);
+      .record(Math.max(0, timeMs - recoveryOf.timeMs) / 1000, start.context);
   }
 
   return {
@@ -81,7 +81,7 @@ export function beginBootAttempt(options: BootAttemptOptions): BootAttempt {
       start.setAttributes({ "blixard.vm.readiness": source, "blixard.vm.state": "running" });
       if (boot !== undefined) recordGuestBoot(options, start.context, source, boot);
       end(timeMs);
-      if (recoveryOf !== undefined) vmTelemetry.recovered(recoveryOf, timeMs);
+      if (recoveryOf !== undefined) vmTelemetry.recovered(recoveryOf, timeMs, start.context);
     },
     failed(error, timeMs) {
       if (open) end(timeMs, error);
@@ -145,7 +145,7 @@ function recordGuestBoot(
       startTimeMs,
       endTimeMs,
     });
-    vmTelemetry.phase(phase, endTimeMs - startTimeMs);
+    vmTelemetry.phase(phase, endTimeMs - startTimeMs, undefined, context);
   }
 }
 

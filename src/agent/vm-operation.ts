@@ -94,7 +94,7 @@ export function createOperationTracker(vmTelemetry: VmTelemetry): OperationTrack
       if (ended === undefined) return;
       metrics
         .bind(vmOperationDuration, { "blixard.vm.operation": ended.assignment.operationKind, ...errorType(error) })
-        .record(Math.max(0, nowMs - ended.startTimeMs) / 1000);
+        .record(Math.max(0, nowMs - ended.startTimeMs) / 1000, ended.span?.context ?? ended.assignment.cause);
     },
     abandon: (nowMs) => void end(nowMs),
   };

@@ -10,6 +10,7 @@ import {
 } from "#gen/telemetry/metrics.ts";
 import { vmAdopted, vmExited, vmRestarted, vmStateChanged } from "#gen/telemetry/events.ts";
 import { BlixardError } from "#model/errors.ts";
+import type { TraceContext } from "#model/trace-context.ts";
 import { type VmExit, type VmState, vmStates } from "#model/vm.ts";
 import type { Attributes, Telemetry } from "#telemetry/port.ts";
 import type { VmObservation } from "./vm-observation.ts";
@@ -36,9 +37,15 @@ export interface VmTelemetry {
     delayMs: number,
     policy: "never" | "on-failure" | "always",
   ): void;
-  recovered(exit: VmExit, readyTimeMs: number): void;
+  recovered(exit: VmExit, readyTimeMs: number, span: TraceContext): void;
   adopted(vm: VmIdentity, instanceId: string, pid: number | undefined): void;
-  phase(phase: "image" | "kernel_boot" | "guest_init" | "guest_ready", durationMs: number, error?: unknown): void;
+  phase(
+    phase: "image" | "kernel_boot" | "guest_init" | "guest_ready",
+    durationMs: number,
+    error?: unknown,
+    /** Default the active one. */
+    span?: TraceContext,
+  ): void;
 }
 
 export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelemetry {
@@ -98,10 +105,10 @@ export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelem
         "blixard.vm.restart_delay": Math.max(0, delayMs) / 1000,
       });
     },
-    recovered(exit, readyTimeMs) {
+    recovered(exit, readyTimeMs, span) {
       const seconds = Math.max(0, readyTimeMs - exit.timeMs) / 1000;
-      metrics.bind(vmRecoveryDuration, { "blixard.vm.exit_cause": exit.cause }).record(seconds);
-      metrics.bind(vmDowntime, { "blixard.vm.exit_cause": exit.cause }).add(seconds);
+      metrics.bind(vmRecoveryDuration, { "blixard.vm.exit_cause": exit.cause }).record(seconds, span);
+      metrics.bind(vmDowntime, { "blixard.vm.exit_cause": exit.cause }).add(seconds, span);
     },
     adopted(vm, instanceId, pid) {
       logger.event(vmAdopted, `VM ${vm.vmName} was found running and kept`, {
@@ -110,10 +117,10 @@ export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelem
         "process.pid": pid,
       });
     },
-    phase(phase, durationMs, error) {
+    phase(phase, durationMs, error, span) {
       metrics
         .bind(vmPhaseDuration, { "blixard.vm.phase": phase, ...errorType(error) })
-        .record(Math.max(0, durationMs) / 1000);
+        .record(Math.max(0, durationMs) / 1000, span);
     },
   };
 }

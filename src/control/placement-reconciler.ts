@@ -193,11 +193,13 @@ function endAttempt(telemetry: Telemetry, { decided, span }: Attempt, stale: boo
   span.end(nowMs);
   if (stale) return;
   const reason = decision.refusals[0]?.reason;
-  metrics.bind(vmPlacementAttempts, placed || reason === undefined ? {} : { "error.type": reason }).add(1);
+  metrics
+    .bind(vmPlacementAttempts, placed || reason === undefined ? {} : { "error.type": reason })
+    .add(1, span.context);
   if (!placed) return;
   const seconds = Math.max(0, nowMs - vm.value.createTimeMs) / 1000;
-  metrics.bind(vmPlacementDuration, {}).record(seconds);
-  metrics.bind(vmPhaseDuration, { "blixard.vm.phase": "placement" }).record(seconds);
+  metrics.bind(vmPlacementDuration, {}).record(seconds, span.context);
+  metrics.bind(vmPhaseDuration, { "blixard.vm.phase": "placement" }).record(seconds, span.context);
 }
 
 // --- The queue's metrics ---------------------------------------------------------------

@@ -128,7 +128,8 @@ export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs
           cells.callActive.add(-1);
           if (isStream) cells.streamActive.add(-1);
           const status = call.failure === undefined ? "OK" : statusNameOf(call.failure);
-          for (const cell of durationsOf(call, cells, status)) cell.record((monotonicMs() - startMs) / 1000);
+          const seconds = (monotonicMs() - startMs) / 1000;
+          for (const cell of durationsOf(call, cells, status)) cell.record(seconds, call.span?.context);
         },
       };
     },
