@@ -39,7 +39,7 @@ export function loadNodeConfig(
   };
   const file = config ?? (io.environment["BLIXARD_CONFIG"] || undefined);
   const host = { hostName: hostname(), isRoot: currentUserId() === 0, workingDirectory: io.workingDirectory };
-  return loadConfig(file, { environment: io.environment, flags, host });
+  return loadConfig(file, { environment: io.environment, flags, host, signal: io.interrupted });
 }
 
 function flagFor(path: string, name: string, text: string | undefined) {

@@ -7,7 +7,6 @@
  * once, with places (`ConfigError`); nothing is half applied. What the keys are is
  * in `schema.ts`; nothing here knows a single one. Secrets are `Secret` from here on.
  */
-import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BlixardError } from "#model/errors.ts";
 import { destinationsOfSections } from "./destinations.ts";
@@ -18,6 +17,7 @@ import { checkAdvice, checkRules } from "./rules.ts";
 import { configSchema, flattenKeys, type Config, type ConfigKey, type KeyValues } from "./schema.ts";
 import type { ConfigHost, DefaultContext } from "./schema-types.ts";
 import { suggest } from "./suggest.ts";
+import { readSubstitute, readTextFile } from "./text-files.ts";
 import { parseTomlDocument } from "./toml-document.ts";
 import type { ReadContext } from "./value-kinds.ts";
 
@@ -33,6 +33,8 @@ export interface ConfigSources {
   /** By key path: the flag as it was written, and its value. */
   readonly flags?: Readonly<Record<string, { readonly flag: string; readonly text: string }>>;
   readonly host: ConfigHost;
+  /** Gives the text that `${file:PATH}` stands for, or throws an Error that says why not. Absent: there are none. */
+  readonly readSubstitute?: (path: string) => string;
 }
 
 export interface LoadedConfig {
@@ -49,9 +51,6 @@ export interface ConfigEntry {
   readonly shown: string | undefined;
   readonly origin: Origin;
 }
-
-/** Limit on the configuration's file. */
-export const MAXIMUM_CONFIG_BYTES = 1024 * 1024;
 
 const ALL_KEYS = flattenKeys(configSchema);
 const KEYS_BY_PATH = new Map(ALL_KEYS.map((configKey) => [configKey.path, configKey]));
@@ -95,7 +94,7 @@ function buildConfig(resolver: DefaultResolver): Config {
 }
 
 function readFileValues(
-  { file, environment }: ConfigSources,
+  { file, environment, readSubstitute }: ConfigSources,
   problems: Problem[],
   warnings: string[],
 ): Map<string, ReadValue> {
@@ -104,11 +103,16 @@ function readFileValues(
     file: file.path,
     baseDirectory: dirname(resolve(file.path)),
     environment,
+    readSubstitute: readSubstitute ?? noSubstitutes,
     subject: "the configuration",
     problems,
     warnings,
   };
   return readDocument(parseTomlDocument(file.path, file.text), configSchema, options);
+}
+
+function noSubstitutes(): never {
+  throw new Error("files are not read here");
 }
 
 function* readEnvironment(
@@ -249,44 +253,19 @@ function freeze(value: unknown): unknown {
 
 /**
  * Reads and parses. `path` undefined: no file.
- * @throws BlixardError CONFIG_UNREADABLE, ConfigError
+ * @throws BlixardError CONFIG_UNREADABLE, ConfigError; the signal's reason
  */
 export async function loadConfig(
   path: string | undefined,
-  sources: Omit<ConfigSources, "file">,
+  sources: Omit<ConfigSources, "file" | "readSubstitute"> & { readonly signal?: AbortSignal },
 ): Promise<LoadedConfig> {
-  if (path === undefined) return parseConfig(sources);
-  return parseConfig({ ...sources, file: { path, text: await readTomlFile(path) } });
+  const { signal, ...rest } = sources;
+  const all = { ...rest, readSubstitute };
+  if (path === undefined) return parseConfig(all);
+  return parseConfig({ ...all, file: { path, text: await readTomlFile(path, signal) } });
 }
 
 /** The text of a file of at most 1 MiB. @throws BlixardError CONFIG_UNREADABLE */
-export async function readTomlFile(path: string): Promise<string> {
-  const bytes = await readAtMost(path, MAXIMUM_CONFIG_BYTES);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new BlixardError("CONFIG_UNREADABLE", `${path} is not UTF-8 text`, { hint: "Give a TOML file." });
-  }
-}
-
-async function readAtMost(path: string, maximumBytes: number): Promise<Uint8Array> {
-  try {
-    await using file = await open(path, "r");
-    const buffer = Buffer.alloc(maximumBytes + 1);
-    let length = 0;
-    while (length <= maximumBytes) {
-      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
-      if (bytesRead === 0) return buffer.subarray(0, length);
-      length += bytesRead;
-    }
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    throw new BlixardError("CONFIG_UNREADABLE", missing ? `there is no file ${path}` : `${path} cannot be read`, {
-      cause: error,
-      hint: "Check the path and its permissions.",
-    });
-  }
-  throw new BlixardError("CONFIG_UNREADABLE", `${path} is larger than ${maximumBytes / 1024 / 1024} MiB`, {
-    hint: "Give a TOML file.",
-  });
+export function readTomlFile(path: string, signal?: AbortSignal): Promise<string> {
+  return readTextFile(path, { expected: "a TOML file", signal });
 }

@@ -373,7 +373,7 @@ export function readOtelVariables(environment: Environment, sink: OtelSink): voi
 /** Those of the table that are set, but for the names of the file itself. */
 export function otelVariablesSet(environment: Environment): readonly string[] {
   return otelVariables
-    .filter(({ name }) => (environment[name]?.trim() ?? "") !== "" && !/CONFIG_FILE$/.test(name))
+    .filter(({ name }) => (environment[name]?.trim() ?? "") !== "" && !name.endsWith("CONFIG_FILE"))
     .map(({ name }) => name);
 }
 

@@ -21,6 +21,9 @@ export interface Problem {
   readonly suggestion?: string;
 }
 
+/** More would only hide the first. */
+export const MAXIMUM_SHOWN_PROBLEMS = 50;
+
 /** The configuration is wrong; `problems` has everything that is. */
 export class ConfigError extends BlixardError {
   readonly problems: readonly Problem[];
@@ -28,13 +31,12 @@ export class ConfigError extends BlixardError {
   constructor(subject: string, problems: readonly Problem[]) {
     const sorted = problems.toSorted(byPlace);
     const count = sorted.length === 1 ? "1 problem" : `${sorted.length} problems`;
-    super(
-      "CONFIG_INVALID",
-      `${subject} has ${count}:\n${sorted.map((problem) => `  ${formatProblem(problem)}`).join("\n")}`,
-      {
-        hint: "Mend what is listed; nothing was started.",
-      },
-    );
+    const shown = sorted.slice(0, MAXIMUM_SHOWN_PROBLEMS).map((problem) => `  ${formatProblem(problem)}`);
+    const rest = sorted.length - shown.length;
+    const more = rest === 0 ? [] : [`  … and ${rest} more`];
+    super("CONFIG_INVALID", `${subject} has ${count}:\n${[...shown, ...more].join("\n")}`, {
+      hint: "Mend what is listed; nothing was started.",
+    });
     this.problems = sorted;
   }
 }

@@ -2,7 +2,8 @@
  * A TOML table, read by a schema: values by key path with their places; unknown
  * keys, wrong types and missing required keys become problems.
  */
-import { formatProblem, shorten, type Place, type Problem } from "./problem.ts";
+import { resolve } from "node:path";
+import { formatProblem, MAXIMUM_SHOWN_PROBLEMS, shorten, type Place, type Problem } from "./problem.ts";
 import { isSection, propertyName, type Key, type Section, type SectionKeys } from "./schema-types.ts";
 import { suggest } from "./suggest.ts";
 import type { TomlDocument, TomlEntry, TomlNode, TomlTable } from "./toml-document.ts";
@@ -20,6 +21,8 @@ export interface ReadSectionOptions {
   /** Directory that relative paths start from. */
   readonly baseDirectory: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** For `${file:PATH}`; absent: that stands for itself. Throws an Error that says why not. */
+  readonly readSubstitute?: (path: string) => string;
   /** What the file may hold, for the message about a wrong key: `the configuration`. */
   readonly subject: string;
   readonly problems: Problem[];
@@ -81,10 +84,10 @@ function readKey(
   const context: ReadContext = {
     baseDirectory: options.baseDirectory,
     expand: (text, node) => {
-      const result = expandVariables(text, options.environment);
+      const result = expandText(text, options);
       expanded ||= result.expanded;
-      if (result.missing === undefined) return result.text;
-      return context.fail(`the environment variable ${shorten(result.missing)} is not set`, {
+      if (result.failure === undefined) return result.text;
+      return context.fail(result.failure, {
         hideText: true,
         ...(node === undefined ? {} : { node }),
       });
@@ -115,7 +118,9 @@ function unknownKey(
   options: ReadSectionOptions,
 ): Problem {
   const section = prefix === "" ? "at the top" : `in [${prefix.slice(0, -1)}]`;
-  const suggestion = suggest(name, Object.keys(keys)) ?? elsewhere(name, keys);
+  // Only the first problems are shown, and a suggestion costs time.
+  const worth = options.problems.length < MAXIMUM_SHOWN_PROBLEMS;
+  const suggestion = worth ? (suggest(name, Object.keys(keys)) ?? elsewhere(name, keys)) : undefined;
   return {
     place: placeOf(options.file, entry.keyAt),
     message: `unknown key ${section} of ${options.subject}`,
@@ -132,23 +137,50 @@ function elsewhere(name: string, keys: SectionKeys): string | undefined {
   return undefined;
 }
 
-const VARIABLE = /\$(\$?)\{env:([^}]*)\}/g;
+const SUBSTITUTION = /\$(\$?)\{(env|file):([^}]*)\}/g;
+const MAXIMUM_SUBSTITUTIONS = 16;
 
-/** Replaces `${env:NAME}`; `$${env:NAME}` stands for itself. */
-export function expandVariables(
+interface Expansion {
+  readonly text: string;
+  readonly expanded: boolean;
+  readonly failure: string | undefined;
+}
+
+/** Replaces `${env:NAME}` and `${file:PATH}`; with two dollars they stand for themselves. */
+function expandText(
   text: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): { readonly text: string; readonly expanded: boolean; readonly missing: string | undefined } {
-  let expanded = false;
-  let missing: string | undefined;
-  const result = text.replaceAll(VARIABLE, (whole, escape: string, variable: string) => {
+  {
+    environment,
+    readSubstitute,
+    baseDirectory,
+  }: Pick<ReadSectionOptions, "environment" | "readSubstitute" | "baseDirectory">,
+): Expansion {
+  let count = 0;
+  let failure: string | undefined;
+  const result = text.replaceAll(SUBSTITUTION, (whole, escape: string, kind: string, name: string) => {
+    if (kind === "file" && readSubstitute === undefined) return whole;
     if (escape !== "") return whole.slice(1);
-    expanded = true;
-    const value = environment[variable];
-    if (value === undefined) missing ??= variable;
+    if (++count > MAXIMUM_SUBSTITUTIONS) failure ??= `has more than ${MAXIMUM_SUBSTITUTIONS} substitutions`;
+    if (failure !== undefined) return "";
+    if (kind === "file" && readSubstitute !== undefined) {
+      try {
+        return readSubstitute(resolve(baseDirectory, name));
+      } catch (error) {
+        failure = `the file ${shorten(name)} cannot be read: ${reasonOf(error)}`;
+        return "";
+      }
+    }
+    const value = environment[name];
+    if (value === undefined) failure = `the environment variable ${shorten(name)} is not set`;
     return value ?? "";
   });
-  return { text: result, expanded, missing };
+  return { text: result, expanded: count > 0, failure };
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "for an unknown reason";
+  if (!("code" in error)) return error.message;
+  return error.code === "ENOENT" ? "it is not there" : String(error.code);
 }
 
 function describeNode(node: TomlNode): string {

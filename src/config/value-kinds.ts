@@ -17,7 +17,7 @@ const REDACTED = '"[redacted]"';
 export interface ReadContext {
   /** Directory that relative paths start from. */
   readonly baseDirectory: string;
-  /** Replaces `${env:NAME}`; undefined when a variable is missing, which is reported. */
+  /** Replaces `${env:NAME}` and `${file:PATH}`; undefined when one is missing, which is reported. */
   expand(text: string, node?: TomlNode): string | undefined;
   fail(expectation: string, options?: { readonly node?: TomlNode; readonly hideText?: boolean }): undefined;
 }
@@ -129,8 +129,10 @@ export const secretText: ValueKind<Secret> = textKind<Secret, "">({
   unit: "",
   secret: true,
   expectation: "expected a string",
-  parse: (value) =>
-    value === "" || value.length > 8192 ? new Refusal("expected 1 to 8192 characters") : new Secret(value),
+  parse(value) {
+    if (value === "" || value.length > 8192) return new Refusal("expected 1 to 8192 characters");
+    return /\p{Cc}/u.test(value) ? new Refusal("expected a string without control characters") : new Secret(value);
+  },
   show: () => REDACTED,
 });
 
