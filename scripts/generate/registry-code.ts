@@ -56,9 +56,9 @@ export function exportName(name: string): string {
 }
 
 function attributesModule(attributes: readonly RegistryAttribute[]): string {
-  const entries = attributes.map(({ name, type, values, brief }) => [
+  const entries = attributes.map(({ name, type, template, values, brief }) => [
     name,
-    { type, brief, ...(values === undefined ? {} : { values }) },
+    { type, brief, ...(values === undefined ? {} : { values }), ...(template ? { template } : {}) },
   ]);
   return (
     `${preamble}\n/** Every attribute that Blixard may put on a signal, by its name. */\n` +

@@ -14,7 +14,10 @@ const stability = z.enum(["development", "release_candidate", "stable"]);
 
 const attributeSchema = z.strictObject({
   id: z.string(),
-  type: z.union([z.enum(["string", "int", "double", "boolean"]), z.strictObject({ members: z.array(member).min(1) })]),
+  type: z.union([
+    z.enum(["string", "int", "double", "boolean", "template[string]"]),
+    z.strictObject({ members: z.array(member).min(1) }),
+  ]),
   stability,
   brief: z.string().min(1),
   note: z.string().optional(),
@@ -109,6 +112,8 @@ export interface RegistryAttribute {
   /** Of a closed set. */
   readonly values?: readonly string[];
   readonly brief: string;
+  /** A name that stands for all below it: `baggage` for `baggage.user`. */
+  readonly template: boolean;
   /** It names one VM. */
   readonly perVm: boolean;
   readonly hasExamples: boolean;
@@ -231,7 +236,8 @@ function toAttribute(attribute: z.infer<typeof attributeSchema>, file: string): 
   const { per_vm_attribute: perVm = false, specified_by: specifiedBy } = attribute.annotations?.blixard ?? {};
   return {
     name: attribute.id,
-    type: typeof type === "string" ? type : "string",
+    type: typeof type === "string" && type !== "template[string]" ? type : "string",
+    template: type === "template[string]",
     ...(typeof type === "string" ? {} : { values: type.members.map((entry) => entry.value) }),
     brief: attribute.brief.trim(),
     perVm,

@@ -12,6 +12,8 @@
  */
 import {
   otelSdkLogCreated,
+  telemetryLogAttributesDropped,
+  telemetryLogSuppressed,
   telemetryRecorderSpanCount,
   telemetryRecorderSpanDropped,
   telemetryRecorderSpanLimit,
@@ -22,7 +24,8 @@ import { createConflictWarning } from "./exposition/conflict-warning.ts";
 import { createMetricsServer, type MetricsServer, type MetricsServerOptions } from "./http/metrics-server.ts";
 import { createHumanFormatter, formatJson } from "./logging/format.ts";
 import type { LogSink } from "./logging/log-record.ts";
-import { createLogger, type LoggerRuntime } from "./logging/logger.ts";
+import { isKnownAttribute } from "./logging/known-attributes.ts";
+import { createLogger, type LogDrop, type LoggerRuntime } from "./logging/logger.ts";
 import { createLineWriter } from "./logging/stderr-writer.ts";
 import type { CardinalityReport } from "./metrics/cardinality.ts";
 import { createInertMetrics } from "./metrics/inert-metrics.ts";
@@ -36,6 +39,7 @@ import { createResource } from "./resource/resource.ts";
 import { observeRuntimeMetrics } from "./runtime-metrics/runtime-metrics.ts";
 import { createSystemClock } from "./system-clock.ts";
 import type { TelemetryOptions } from "./telemetry-options.ts";
+import { createContextPolicy } from "./tracing/context-policy.ts";
 import { createInertTracing } from "./tracing/inert-tracing.ts";
 import { createExceptions, notingExceptions } from "./tracing/exceptions.ts";
 import { createTracing, type TracingRuntime } from "./tracing/tracing.ts";
@@ -103,6 +107,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     logger: () => logger,
     untraced: (fn) => tracing.untraced(fn),
   });
+  const policy = createContextPolicy(options.context ?? {}, metrics);
   const recorder = createRecorder({
     samplingRatio: options.tracing.samplingRatio,
     slowThresholdsMs: options.tracing.slowThresholdsMs,
@@ -122,12 +127,15 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
         scopeVersion: options.resource.serviceVersion,
         samplingRatio: options.tracing.samplingRatio,
         isPromoted: (traceId) => recorder.isPromoted(traceId),
+        applyRules: (traceId, attributes) => recorder.applyRules(traceId, attributes),
+        policy,
+        limits: options.tracing.limits,
         record: (span, sampled) => recorder.record(span, sampled),
         exceptions,
         metrics,
         now: () => clock.now(),
       })
-    : createInertTracing();
+    : createInertTracing(policy);
   const logsCreated = metrics.bind(otelSdkLogCreated, {});
   const exportRecord: LogSink = (record) => {
     client.exportLog(record);
@@ -139,6 +147,10 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
       sinks: [stderrSink, exportRecord],
       now: () => clock.now(),
       activeContext: () => tracing.active(),
+      contextAttributes: (context) => policy.attributes(context.baggage),
+      isKnownAttribute,
+      limits: options.logging.limits,
+      onDropped: countDropped(metrics),
     }),
     exceptions,
   );
@@ -214,6 +226,14 @@ function createEngine(options: TelemetryOptions, clock: Clock, stderrLogger: Log
     onCollectionError: (group, error) =>
       stderrLogger.warn("a group of metrics could not be collected", { "blixard.telemetry.group": group }, error),
   });
+}
+
+function countDropped(metrics: Metrics): (what: LogDrop, count: number) => void {
+  const cells = {
+    attributes: metrics.bind(telemetryLogAttributesDropped, {}),
+    records: metrics.bind(telemetryLogSuppressed, {}),
+  };
+  return (what, count) => cells[what].add(count);
 }
 
 function observeRecorder(metrics: Metrics, recorder: RecordingPipeline): Disposable {

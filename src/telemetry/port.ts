@@ -8,6 +8,7 @@
  * ends; recording on a bound cell is a field update. Nothing here throws into
  * the caller because telemetry is in trouble.
  */
+import type { HeaderReader } from "#model/propagation/headers.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 
 export type AttributeValue = string | number | boolean;
@@ -184,6 +185,8 @@ export interface SpanOptions<D extends SpanDescriptor> {
   readonly name?: string;
   /** Default: the active span. `null` starts a new trace. */
   readonly parent?: TraceContext | null;
+  /** With `parent: null`: baggage that travels with the new trace, as `extract` gave it. */
+  readonly baggage?: string | undefined;
   readonly links?: readonly SpanLink[];
   /** Unix time in ms, fractions allowed; default now. */
   readonly startTimeMs?: number;
@@ -199,6 +202,14 @@ export interface ActiveSpan {
 
 export interface ManualSpan extends ActiveSpan {
   end(endTimeMs?: number): void;
+}
+
+/** What a caller's headers say. */
+export interface IncomingContext {
+  /** With its baggage, if that may travel on. Undefined: there is none, or it is malformed. */
+  readonly context: TraceContext | undefined;
+  /** Also of callers without a trace. */
+  readonly baggage: string | undefined;
 }
 
 export interface Tracing {
@@ -224,6 +235,12 @@ export interface Tracing {
   active(): TraceContext | undefined;
   /** Runs `fn` with a remote context as the active parent. */
   run<T>(context: TraceContext | undefined, fn: () => T): T;
+  /** The active baggage. */
+  baggage(): ReadonlyMap<string, string>;
+  /** Reads the formats that are configured; a stranger's baggage is dropped and counted. Never fails. */
+  extract(headers: HeaderReader, caller: "known" | "stranger"): IncomingContext;
+  /** The active context as headers, by lower-case name. Baggage goes only to those who are ours. */
+  inject(callee: "ours" | "stranger"): Readonly<Record<string, string>>;
 }
 
 // --- Logs ------------------------------------------------------------------

@@ -10,6 +10,8 @@ import { randomBytes } from "node:crypto";
 import { attributes as registry } from "#gen/telemetry/attributes.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan, SpanAttributes, SpanStatus } from "#model/recorded-span.ts";
+import { parseBaggage } from "#model/baggage.ts";
+import { createPropagation } from "#model/propagation/propagators.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import type {
   Attributes,
@@ -95,6 +97,7 @@ export function createMemoryTelemetry(options: MemoryTelemetryOptions = {}): Mem
 
 function createMemoryTracing(finished: RecordedSpan[], now: () => number, sampleRoots: boolean): Tracing {
   const active = new AsyncLocalStorage<TraceContext | undefined>();
+  const propagation = createPropagation();
 
   function start(
     descriptor: SpanDescriptor,
@@ -106,6 +109,7 @@ function createMemoryTracing(finished: RecordedSpan[], now: () => number, sample
       spanId: randomBytes(8).toString("hex"),
       sampled: parent?.sampled ?? sampleRoots,
       ...(parent?.traceState === undefined ? {} : { traceState: parent.traceState }),
+      ...baggageOf(parent, options),
     };
     const startMs = options.startTimeMs ?? now();
     let attributes = definedOnly(options.attributes);
@@ -176,7 +180,23 @@ function createMemoryTracing(finished: RecordedSpan[], now: () => number, sample
     },
     active: () => active.getStore(),
     run: (context, fn) => active.run(context, fn),
+    baggage: () =>
+      new Map(parseBaggage(active.getStore()?.baggage ?? "").members.map(({ key, value }) => [key, value])),
+    extract(headers, caller) {
+      const { context, baggage: header } = propagation.extract(headers);
+      const baggage = caller === "known" ? header : undefined;
+      return { context: context === undefined || baggage === undefined ? context : { ...context, baggage }, baggage };
+    },
+    inject: () => {
+      const context = active.getStore();
+      return context === undefined ? {} : propagation.inject(context);
+    },
   };
+}
+
+function baggageOf(parent: TraceContext | undefined, options: SpanOptions<SpanDescriptor>): { baggage?: string } {
+  const baggage = parent === undefined ? options.baggage : parent.baggage;
+  return baggage === undefined ? {} : { baggage };
 }
 
 function toNano(unixMs: number): bigint {

@@ -300,6 +300,32 @@ export const attributes = {
     type: "int",
     brief: "Entries that were read."
   },
+  "blixard.telemetry.baggage_drop_reason": {
+    type: "string",
+    brief: "Why a member of a caller's baggage did not travel on.",
+    values: [
+      "untrusted",
+      "malformed",
+      "not_allowed",
+      "limit"
+    ]
+  },
+  "blixard.telemetry.attribute": {
+    type: "string",
+    brief: "Key of an attribute."
+  },
+  "blixard.audit.action": {
+    type: "string",
+    brief: "What was done, as the method that did it."
+  },
+  "blixard.audit.subject": {
+    type: "string",
+    brief: "To what it was done, as the caller named it."
+  },
+  "blixard.audit.detail": {
+    type: "string",
+    brief: "What it was changed to, where that is one word."
+  },
   "blixard.telemetry.gap.from": {
     type: "string",
     brief: "When a destination began to fail, ISO 8601."
@@ -560,6 +586,11 @@ export const attributes = {
   "blixard.vm.published_ports": {
     type: "string",
     brief: "Ports published on the host, as `host:port->guest port/protocol`, joined by commas."
+  },
+  baggage: {
+    type: "string",
+    brief: "A member of the baggage by its key, if the configuration lists it (observability.context.baggage_attributes). Never on metrics.",
+    template: true
   },
   "db.system.name": {
     type: "string",

@@ -122,6 +122,43 @@ export const storeMemberExited = {
   }
 } as const;
 
+/** A call that changes something was accepted. It is logged whatever the level. */
+export const audit = {
+  name: "blixard.audit",
+  severity: "info",
+  brief: "A call that changes something was accepted. It is logged whatever the level.",
+  attributes: {
+    "blixard.audit.action": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.audit.subject": {
+      type: "string",
+      requirement: "conditionally_required"
+    },
+    "blixard.audit.detail": {
+      type: "string",
+      requirement: "conditionally_required"
+    },
+    "blixard.grpc.listener": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "unix",
+        "tcp"
+      ]
+    },
+    "blixard.operation.id": {
+      type: "string",
+      requirement: "conditionally_required"
+    },
+    "network.peer.address": {
+      type: "string",
+      requirement: "recommended"
+    }
+  }
+} as const;
+
 /** A destination that was failing is back. */
 export const telemetryGap = {
   name: "blixard.telemetry.gap",

@@ -1050,6 +1050,50 @@ export const storeMemberRestarts = {
   attributes: {}
 } as const;
 
+/** Members of callers' baggage that did not travel on. */
+export const telemetryBaggageDropped = {
+  name: "blixard.telemetry.baggage.dropped",
+  prometheusName: "blixard_telemetry_baggage_dropped_total",
+  instrument: "counter",
+  unit: "{member}",
+  valueType: "int",
+  brief: "Members of callers' baggage that did not travel on.",
+  attributes: {
+    "blixard.telemetry.baggage_drop_reason": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "untrusted",
+        "malformed",
+        "not_allowed",
+        "limit"
+      ]
+    }
+  }
+} as const;
+
+/** Attributes of log records that were left out because the registry does not know them or there were too many. */
+export const telemetryLogAttributesDropped = {
+  name: "blixard.telemetry.log.attributes.dropped",
+  prometheusName: "blixard_telemetry_log_attributes_dropped_total",
+  instrument: "counter",
+  unit: "{attribute}",
+  valueType: "int",
+  brief: "Attributes of log records that were left out because the registry does not know them or there were too many.",
+  attributes: {}
+} as const;
+
+/** Log records that were left out because the same message came too often. */
+export const telemetryLogSuppressed = {
+  name: "blixard.telemetry.log.suppressed",
+  prometheusName: "blixard_telemetry_log_suppressed_total",
+  instrument: "counter",
+  unit: "{record}",
+  valueType: "int",
+  brief: "Log records that were left out because the same message came too often.",
+  attributes: {}
+} as const;
+
 /** Bytes on disk that wait for a destination to come back. */
 export const telemetrySpoolUsage = {
   name: "blixard.telemetry.spool.usage",

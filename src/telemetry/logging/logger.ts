@@ -57,7 +57,10 @@ const SUPPRESSED_KEY = "blixard.telemetry.item_count";
 export function createLogger(options: LoggerOptions): LoggerRuntime {
   const limit = createMessageRateLimit(options.rateLimit ?? DEFAULT_RATE_LIMIT);
   const maximumAttributes = options.limits?.attributeCount ?? MAXIMUM_ATTRIBUTES;
-  const maximumValueLength = options.limits?.attributeValueLength ?? MAXIMUM_VALUE_LENGTH;
+  const valueLimit = options.limits?.attributeValueLength;
+  // A limit that was configured is exact; the default says what it cut.
+  const shorten = (text: string): string =>
+    valueLimit === undefined ? cut(text, MAXIMUM_VALUE_LENGTH) : text.slice(0, valueLimit);
   const named = new Set<string>();
   let minimum: LogLevel = options.level;
 
@@ -125,7 +128,7 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
         dropped++;
         continue;
       }
-      plain[key] = toPlainValue(value, maximumValueLength);
+      plain[key] = toPlainValue(value, shorten);
       kept++;
     }
     if (dropped > 0) options.onDropped?.("attributes", dropped);
@@ -156,13 +159,13 @@ export function createLogger(options: LoggerOptions): LoggerRuntime {
 }
 
 /** Types say what a value is; callers in trouble pass other things, and secrets by mistake. */
-function toPlainValue(value: unknown, maximumLength: number): AttributeValue {
-  if (typeof value === "string") return cut(value, maximumLength);
+function toPlainValue(value: unknown, shorten: (text: string) => string): AttributeValue {
+  if (typeof value === "string") return shorten(value);
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (value instanceof Secret) return value.toString();
-  if (value instanceof Error) return cut(errorMessageOf(value), maximumLength);
+  if (value instanceof Error) return shorten(errorMessageOf(value));
   try {
-    return cut(JSON.stringify(value) ?? String(value), maximumLength);
+    return shorten(JSON.stringify(value) ?? String(value));
   } catch {
     return "[unprintable]";
   }

@@ -3,16 +3,19 @@
  * ratio, so that `vm trace` is complete; export is decided separately.
  *
  *   span ends ─→ kept ─┬─ sampled, or its trace was promoted ──────────→ exported
- *                      ├─ failed or slow: the trace is promoted ───────→ it and all held ones exported
+ *                      ├─ failed, slow, or ruled: the trace is promoted → it and all held ones exported
  *                      └─ else held ─ (promotion later exports it) ─ or evicted with its trace
  *
- * Called by tracing at the end of each span and by the API (`trace`, `ingest`).
+ * A rule about a VM promotes as soon as a span says that it concerns that VM, at best
+ * before the trace has left this node. Called by tracing at the start and end of each
+ * span, by the API (`trace`, `ingest`), and by whoever follows the rules (`setRules`).
  * It never blocks and never talks to the network.
  */
 import type { RecordedSpan } from "#model/recorded-span.ts";
 import { isSampledByRatio } from "../tracing/trace-id-ratio.ts";
 import { checkIngestedSpans, type IngestResult, type IngestSource } from "./ingest.ts";
-import { createTraceStore, type TraceStoreLimits } from "./trace-store.ts";
+import { createTraceStore, type StoredTrace, type TraceStoreLimits } from "./trace-store.ts";
+import { createVmRules, type VmTraceRule } from "./vm-rules.ts";
 
 export interface RecordedTrace {
   /** By start time. */
@@ -42,12 +45,16 @@ export interface SpanRecorder {
    */
   ingest(spans: readonly RecordedSpan[], source: IngestSource): IngestResult;
   usage(): RecorderUsage;
+  /** From now on traces that touch these VMs are exported, until each rule ends; in place of earlier rules. */
+  setRules(rules: readonly VmTraceRule[]): void;
 }
 
 export interface RecordingPipeline extends SpanRecorder {
   /** `sampled`: the flag of the span's own context. */
   record(span: RecordedSpan, sampled: boolean): void;
-  /** Whether an error or slowness has decided that this trace is exported. */
+  /** Promotes the trace if a rule is about the VM that a span of it names. */
+  applyRules(traceId: string, attributes: Readonly<Record<string, unknown>>): void;
+  /** Whether an error, slowness or a rule has decided that this trace is exported. */
   isPromoted(traceId: string): boolean;
 }
 
@@ -79,17 +86,24 @@ const DEFAULT_SLOW_THRESHOLDS_MS: Readonly<Record<string, number>> = {
 export function createRecorder(options: RecorderOptions): RecordingPipeline {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const store = createTraceStore(limits);
+  const rules = createVmRules();
   const thresholdsNano = new Map(
-    Object.entries(options.slowThresholdsMs ?? DEFAULT_SLOW_THRESHOLDS_MS).map(([name, thresholdMs]) => [
+    Object.entries({ ...DEFAULT_SLOW_THRESHOLDS_MS, ...options.slowThresholdsMs }).map(([name, thresholdMs]) => [
       name,
       BigInt(Math.ceil(thresholdMs * 1e6)),
     ]),
   );
 
   function isNotable(span: RecordedSpan): boolean {
-    if (span.status.code === "error") return true;
+    if (span.status.code === "error" || rules.matches(span.attributes, options.now())) return true;
     const thresholdNano = thresholdsNano.get(span.name);
     return thresholdNano !== undefined && span.endUnixNano - span.startUnixNano > thresholdNano;
+  }
+
+  function promote(trace: StoredTrace): void {
+    trace.promoted = true;
+    for (const held of trace.held ?? []) options.exportSpan(held);
+    trace.held = undefined;
   }
 
   function record(span: RecordedSpan, sampled: boolean, mayPromote = true): void {
@@ -98,9 +112,7 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
     if (sampled || trace.promoted) {
       options.exportSpan(span);
     } else if (mayPromote && isNotable(span)) {
-      trace.promoted = true;
-      for (const held of trace.held ?? []) options.exportSpan(held);
-      trace.held = undefined;
+      promote(trace);
       options.exportSpan(span);
     } else if (kept) {
       (trace.held ??= []).push(span);
@@ -109,10 +121,16 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
 
   return {
     record,
+    setRules: (wanted) => rules.set(wanted),
+    applyRules(traceId, attributes) {
+      if (!rules.matches(attributes, options.now())) return;
+      const trace = store.open(traceId);
+      if (!trace.promoted) promote(trace);
+    },
     isPromoted: (traceId) => store.get(traceId)?.promoted ?? false,
     trace(traceId) {
       const trace = store.get(traceId);
-      if (trace === undefined) return undefined;
+      if (trace === undefined || trace.spans.length === 0) return undefined;
       return {
         spans: trace.spans.toSorted(byStart),
         droppedSpans: trace.droppedSpans,

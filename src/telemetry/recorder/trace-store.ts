@@ -26,12 +26,14 @@ export interface StoredTrace {
   droppedSpans: number;
   /** Some span of it was sampled: the root's decision. */
   sampled: boolean;
-  /** An error or slowness decided that all of it is exported. */
+  /** An error, slowness or a rule decided that all of it is exported. */
   promoted: boolean;
 }
 
 export interface TraceStore {
   get(traceId: string): StoredTrace | undefined;
+  /** The trace, also before its first span has ended. */
+  open(traceId: string): StoredTrace;
   /** Keeps the span, evicting what has to leave. Returns its trace and whether the span was kept. */
   add(span: RecordedSpan): { readonly trace: StoredTrace; readonly kept: boolean };
   usage(): { readonly spans: number; readonly bytes: number; readonly traces: number; readonly droppedSpans: number };
@@ -65,16 +67,20 @@ export function createTraceStore(limits: TraceStoreLimits): TraceStore {
     }
   }
 
+  function open(traceId: string): Entry {
+    return traces.getOrInsertComputed(traceId, () => {
+      const trace = createEntry(traceId);
+      segmentOf(trace).append(trace);
+      return trace;
+    });
+  }
+
   return {
     get: (traceId) => traces.get(traceId),
+    open,
     add(span) {
-      let trace = traces.get(span.traceId);
-      if (trace === undefined) {
-        trace = createEntry(span.traceId);
-        traces.set(span.traceId, trace);
-      } else {
-        segmentOf(trace).remove(trace);
-      }
+      const trace = open(span.traceId);
+      segmentOf(trace).remove(trace);
       const kept = trace.spans.length < limits.maximumSpansPerTrace;
       if (kept) {
         trace.spans.push(span);

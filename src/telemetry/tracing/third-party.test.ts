@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { context, propagation, trace } from "@opentelemetry/api";
 import type { RecordedSpan } from "#model/recorded-span.ts";
 import { createInertMetrics } from "../metrics/inert-metrics.ts";
+import { createContextPolicy } from "./context-policy.ts";
 import { createTracing } from "./tracing.ts";
 
 const descriptor = { name: "ours", kind: "internal", brief: "", attributes: {} } as const;
@@ -15,6 +16,8 @@ test("spans of instrumentation that knows only OpenTelemetry join our traces, an
     scopeVersion: "0.1.0",
     samplingRatio: 1,
     isPromoted: () => false,
+    applyRules: () => undefined,
+    policy: createContextPolicy({}, createInertMetrics()),
     record: (span) => recorded.push(span),
     metrics: createInertMetrics(),
     now: () => performance.timeOrigin + performance.now(),

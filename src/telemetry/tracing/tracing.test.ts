@@ -10,6 +10,7 @@ import { createInertMetrics } from "../metrics/inert-metrics.ts";
 import type { AttributesOf, SpanDescriptor } from "../port.ts";
 import { createInertTracing } from "./inert-tracing.ts";
 import { createRandomIds } from "./random-ids.ts";
+import { createContextPolicy } from "./context-policy.ts";
 import { createTracing, type TracingRuntime, type TracingRuntimeOptions } from "./tracing.ts";
 
 const descriptor = {
@@ -32,6 +33,8 @@ function start(overrides: Partial<TracingRuntimeOptions> = {}): { tracing: Traci
     scopeVersion: "0.1.0",
     samplingRatio: 1,
     isPromoted: () => false,
+    applyRules: () => undefined,
+    policy: createContextPolicy({}, createInertMetrics()),
     record: (span, sampled) => recorded.push({ span, sampled }),
     metrics: createInertMetrics(),
     now: () => performance.timeOrigin + performance.now(),
@@ -177,7 +180,7 @@ test("the exporter's own work makes no spans", async () => {
 });
 
 test("tracing that is switched off still passes a caller's context on", async () => {
-  const tracing = createInertTracing();
+  const tracing = createInertTracing(createContextPolicy({}, createInertMetrics()));
   await tracing.run(remote, () =>
     tracing.span(descriptor, { attributes: none }, async (span) => assert.deepEqual(span.context, remote)),
   );

@@ -11,13 +11,11 @@
  */
 import {
   context as globalContext,
-  createTraceState,
   isSpanContextValid,
   propagation,
   ROOT_CONTEXT,
   SpanStatusCode,
   trace,
-  TraceFlags,
   type Attributes as OtelAttributes,
   type Context,
   type Link,
@@ -25,12 +23,7 @@ import {
   type SpanContext,
 } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import {
-  CompositePropagator,
-  suppressTracing,
-  W3CBaggagePropagator,
-  W3CTraceContextPropagator,
-} from "@opentelemetry/core";
+import { suppressTracing } from "@opentelemetry/core";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { BlixardError } from "#model/errors.ts";
@@ -38,9 +31,15 @@ import { spanKinds, type RecordedSpan, type SpanResource } from "#model/recorded
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import type { Attributes, ManualSpan, Metrics, SpanDescriptor, SpanLink, SpanOptions, Tracing } from "../port.ts";
+import type { SpanLimits } from "../telemetry-options.ts";
+import { baggageMap, type ContextPolicy, extractContext, injectContext } from "./context-policy.ts";
+import { EXCEPTION_EVENT, type Exceptions } from "./exceptions.ts";
 import { createExportSampler } from "./export-sampler.ts";
+import { createGlobalPropagator } from "./global-propagator.ts";
+import { createOtelBaggage } from "./otel-baggage.ts";
 import { createRandomIds, type RandomIds } from "./random-ids.ts";
 import { createRecordedSpanProcessor } from "./recorded-span-processor.ts";
+import { toSpanContext, toTraceContext } from "./span-contexts.ts";
 import { errorMessageOf, errorTypeOf } from "./span-error.ts";
 
 export interface TracingRuntime extends Tracing {
@@ -55,7 +54,13 @@ export interface TracingRuntimeOptions {
   readonly scopeVersion: string;
   readonly samplingRatio: number;
   readonly isPromoted: (traceId: string) => boolean;
+  /** Told of what spans are about, as early as it is known; promotes their trace if a rule says so. */
+  readonly applyRules: (traceId: string, attributes: Readonly<Record<string, unknown>>) => void;
+  readonly policy: ContextPolicy;
+  readonly limits?: SpanLimits | undefined;
   readonly record: (span: RecordedSpan, sampled: boolean) => void;
+  /** Told of the errors that end spans. */
+  readonly exceptions?: Pick<Exceptions, "tell"> | undefined;
   /** For `otel.sdk.span.*`. */
   readonly metrics: Metrics;
   /** Unix time in ms with fractions. */
@@ -64,35 +69,50 @@ export interface TracingRuntimeOptions {
 }
 
 /** What one span may hold; more is dropped by the SDK. */
-const SPAN_LIMITS = {
-  attributeCountLimit: 128,
-  attributeValueLengthLimit: 4_096,
-  eventCountLimit: 64,
-  linkCountLimit: 32,
-  attributePerEventCountLimit: 32,
-  attributePerLinkCountLimit: 16,
-} as const;
+const DEFAULT_LIMITS: Required<SpanLimits> = {
+  attributeCount: 128,
+  attributeValueLength: 4_096,
+  eventCount: 64,
+  linkCount: 32,
+  attributePerEventCount: 32,
+  attributePerLinkCount: 16,
+};
 
 export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
-  const { now } = options;
+  const { now, policy } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const processor = createRecordedSpanProcessor(options.resource, options.record, options.metrics);
   const provider = new TracerProvider({
     resource: resourceFromAttributes(toOtelAttributes(options.resource.attributes)),
     sampler: createExportSampler(options),
     idGenerator: options.ids ?? createRandomIds(),
-    spanLimits: SPAN_LIMITS,
+    spanLimits: {
+      attributeCountLimit: limits.attributeCount,
+      attributeValueLengthLimit: limits.attributeValueLength,
+      eventCountLimit: limits.eventCount,
+      linkCountLimit: limits.linkCount,
+      attributePerEventCountLimit: limits.attributePerEventCount,
+      attributePerLinkCountLimit: limits.attributePerLinkCount,
+    },
     spanProcessors: [processor],
   });
   const tracer = provider.getTracer("blixard", options.scopeVersion);
   const contexts = new AsyncLocalStorageContextManager();
+  const otelBaggage = createOtelBaggage(policy);
 
   /** `parent`: null is a new trace, undefined is whatever is active. */
-  function contextOf(parent: TraceContext | null | undefined): Context {
+  function contextOf(parent: TraceContext | null | undefined, newBaggage?: string): Context {
     if (parent === undefined) return contexts.active();
-    const bare = trace.deleteSpan(contexts.active());
+    const bare = otelBaggage.set(trace.deleteSpan(contexts.active()), parent?.baggage ?? newBaggage);
     if (parent === null) return bare;
     const open = processor.openSpan(parent.traceId, parent.spanId);
     return open === undefined ? trace.setSpanContext(bare, toSpanContext(parent)) : trace.setSpan(bare, open);
+  }
+
+  /** A trace that was promoted is sampled for everybody from then on, here and elsewhere. */
+  function describe(span: SpanContext, baggage: string | undefined): TraceContext {
+    const context = toTraceContext(span, baggage);
+    return context.sampled || !options.isPromoted(span.traceId) ? context : { ...context, sampled: true };
   }
 
   function begin(descriptor: SpanDescriptor, spanOptions: SpanOptions<SpanDescriptor>, parent: Context): Span {
@@ -100,7 +120,10 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
       spanOptions.name ?? descriptor.name,
       {
         kind: spanKinds.indexOf(descriptor.kind),
-        attributes: toOtelAttributes(spanOptions.attributes),
+        attributes: {
+          ...toOtelAttributes(spanOptions.attributes),
+          ...policy.attributes(otelBaggage.header(parent)),
+        },
         links: spanOptions.links?.map(toOtelLink) ?? [],
         startTime: spanOptions.startTimeMs ?? now(),
       },
@@ -108,13 +131,29 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     );
   }
 
+  function open(descriptor: SpanDescriptor, spanOptions: SpanOptions<SpanDescriptor>, parent: Context): PortSpan {
+    const baggage = otelBaggage.header(parent);
+    return new PortSpan(begin(descriptor, spanOptions, parent), {
+      now,
+      describe: (span) => describe(span, baggage),
+      applyRules: options.applyRules,
+      tell: (error, context) =>
+        options.exceptions?.tell(error, { descriptor, name: spanOptions.name ?? descriptor.name, context }),
+    });
+  }
+
+  function active(): TraceContext | undefined {
+    const context = contexts.active();
+    const span = trace.getSpanContext(context);
+    return span !== undefined && isSpanContextValid(span) ? describe(span, otelBaggage.header(context)) : undefined;
+  }
+
   return {
     async span(descriptor, spanOptions, fn) {
-      const parent = contextOf(spanOptions.parent);
-      const otelSpan = begin(descriptor, spanOptions, parent);
-      const span = new PortSpan(otelSpan, now);
+      const parent = contextOf(spanOptions.parent, spanOptions.baggage);
+      const span = open(descriptor, spanOptions, parent);
       try {
-        return await contexts.with(trace.setSpan(parent, otelSpan), () => fn(span));
+        return await contexts.with(trace.setSpan(parent, span.otelSpan), () => fn(span));
       } catch (error) {
         span.setError(error);
         throw error;
@@ -123,82 +162,74 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
       }
     },
     startSpan(descriptor, spanOptions) {
-      return new PortSpan(begin(descriptor, spanOptions, contextOf(spanOptions.parent)), now);
+      return open(descriptor, spanOptions, contextOf(spanOptions.parent, spanOptions.baggage));
     },
     recordSpan(descriptor, spanOptions) {
-      const span = new PortSpan(begin(descriptor, spanOptions, contextOf(spanOptions.parent)), now);
+      const span = open(descriptor, spanOptions, contextOf(spanOptions.parent));
       if (spanOptions.error !== undefined) span.setError(spanOptions.error);
       span.end(Math.max(spanOptions.startTimeMs, spanOptions.endTimeMs));
       return span.context;
     },
-    active() {
-      const active = trace.getSpanContext(contexts.active());
-      return active !== undefined && isSpanContextValid(active) ? toTraceContext(active) : undefined;
-    },
+    active,
     run: (context, fn) => contexts.with(contextOf(context ?? null), fn),
+    baggage: () => baggageMap(otelBaggage.header(contexts.active())),
+    extract: (headers, caller) => extractContext(policy, headers, caller),
+    inject: (callee) => injectContext(policy, active(), callee),
     untraced: (fn) => contexts.with(suppressTracing(ROOT_CONTEXT), fn),
     registerGlobally() {
       globalContext.setGlobalContextManager(contexts);
       trace.setGlobalTracerProvider(provider);
-      propagation.setGlobalPropagator(
-        new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] }),
-      );
+      propagation.setGlobalPropagator(createGlobalPropagator(policy));
     },
   };
 }
 
+interface PortSpanOptions {
+  readonly now: () => number;
+  readonly describe: (span: SpanContext) => TraceContext;
+  readonly applyRules: TracingRuntimeOptions["applyRules"];
+  /** Tells of an error; attributes of a span event, if there is to be one. */
+  readonly tell: (error: unknown, context: TraceContext) => Readonly<Record<string, string>> | undefined;
+}
+
 class PortSpan implements ManualSpan {
-  readonly context: TraceContext;
-  readonly #span: Span;
-  readonly #now: () => number;
+  readonly otelSpan: Span;
+  readonly #options: PortSpanOptions;
   #ended = false;
 
-  constructor(span: Span, now: () => number) {
-    this.#span = span;
-    this.#now = now;
-    this.context = toTraceContext(span.spanContext());
+  constructor(otelSpan: Span, options: PortSpanOptions) {
+    this.otelSpan = otelSpan;
+    this.#options = options;
+  }
+
+  get context(): TraceContext {
+    return this.#options.describe(this.otelSpan.spanContext());
   }
 
   setAttributes(attributes: Attributes): void {
-    if (!this.#ended) this.#span.setAttributes(toOtelAttributes(attributes));
+    if (this.#ended) return;
+    this.otelSpan.setAttributes(toOtelAttributes(attributes));
+    this.#options.applyRules(this.otelSpan.spanContext().traceId, attributes);
   }
 
   addLink(link: SpanLink): void {
-    if (!this.#ended) this.#span.addLink(toOtelLink(link));
+    if (!this.#ended) this.otelSpan.addLink(toOtelLink(link));
   }
 
   setError(error: unknown): void {
     if (this.#ended) return;
-    this.#span.setAttribute("error.type", errorTypeOf(error));
-    if (error instanceof BlixardError) this.#span.setAttribute("blixard.error.code", error.code);
-    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorMessageOf(error) });
+    this.otelSpan.setAttribute("error.type", errorTypeOf(error));
+    if (error instanceof BlixardError) this.otelSpan.setAttribute("blixard.error.code", error.code);
+    this.otelSpan.setStatus({ code: SpanStatusCode.ERROR, message: errorMessageOf(error) });
+    const event = this.#options.tell(error, this.context);
+    if (event !== undefined) this.otelSpan.addEvent(EXCEPTION_EVENT, event, this.#options.now());
   }
 
   end(endTimeMs?: number): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#span.end(endTimeMs ?? this.#now());
+    this.otelSpan.end(endTimeMs ?? this.#options.now());
   }
-}
-
-function toSpanContext(context: TraceContext): SpanContext {
-  return {
-    traceId: context.traceId,
-    spanId: context.spanId,
-    traceFlags: context.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
-    isRemote: true,
-    ...(context.traceState === undefined ? {} : { traceState: createTraceState(context.traceState) }),
-  };
-}
-
-function toTraceContext(context: SpanContext): TraceContext {
-  const traceState = context.traceState?.serialize();
-  return {
-    traceId: context.traceId,
-    spanId: context.spanId,
-    sampled: (context.traceFlags & TraceFlags.SAMPLED) !== 0,
-    ...(traceState === undefined || traceState === "" ? {} : { traceState }),
-  };
 }
 
 function toOtelLink(link: SpanLink): Link {
