@@ -84,7 +84,7 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
     createQueue(route, options, {
       kind: "span",
       batch: options.tracingBatch,
-      encode: encodeSpans,
+      encode: (items) => encodeSpans(items, route.destination.requestLimits),
       sizeOf: estimateSpanBytes,
     }),
   );
@@ -92,7 +92,7 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
     createQueue(route, options, {
       kind: "log",
       batch: options.loggingBatch,
-      encode: createLogEncoder(options.resource, options.scope),
+      encode: createLogEncoder(options.resource, options.scope, route.destination.requestLimits),
       sizeOf: estimateLogBytes,
     }),
   );
@@ -138,6 +138,7 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
 
 interface ConfiguredRoute {
   readonly route: DestinationRoute;
+  readonly destination: Destination;
   readonly otlp: OtlpOptions;
   readonly index: number;
 }
@@ -171,7 +172,7 @@ function createRoutes(
       ...(place === undefined ? {} : { spool: place }),
       ...(options.timing === undefined ? {} : { timing: options.timing }),
     });
-    return { route, otlp, index };
+    return { route, destination, otlp, index };
   });
   return { routes, spool };
 }
@@ -246,7 +247,7 @@ function createQueue<T>(
 }
 
 function createPoints(
-  { route, otlp }: ConfiguredRoute,
+  { route, destination, otlp }: ConfiguredRoute,
   source: MetricsSource,
   options: OtlpClientOptions,
 ): MetricsExporter {
@@ -259,6 +260,7 @@ function createPoints(
     encoder: {
       resource: options.resource,
       scope: options.scope,
+      ...destination.requestLimits,
       ...(histogramAggregation === undefined ? {} : { histogramAggregation }),
     },
     intervalMs: options.metricsIntervalMs ?? DEFAULT_METRICS_INTERVAL_MS,
