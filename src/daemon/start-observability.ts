@@ -3,10 +3,12 @@ import { nodeBuild } from "#gen/telemetry/metrics.ts";
 import type { Config } from "#config/config.ts";
 import type { Clock } from "#model/clock.ts";
 import { createTelemetry, type TelemetryRuntime } from "#telemetry/create-telemetry.ts";
+import type { Doctor } from "#telemetry/doctor/doctor.ts";
 import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeIdentity } from "./data-directory.ts";
 import { startMetricsListener } from "./metrics-listener.ts";
+import { createNodeDoctor } from "./telemetry-inspection.ts";
 import { telemetryOptionsOf } from "./telemetry-options.ts";
 
 /** What `/readyz` says while the node starts, serves and stops. */
@@ -21,6 +23,7 @@ export interface Observability {
   readonly telemetry: TelemetryRuntime;
   /** URL of the page, when it is served. */
   readonly metricsUrl: string | undefined;
+  readonly doctor: Doctor;
 }
 
 const FLUSH_TIMEOUT_MS = 5_000;
@@ -38,13 +41,15 @@ export async function startObservability(
   lifecycle: Lifecycle,
 ): Promise<Observability> {
   const { config, identity, board } = options;
-  const resource = { serviceVersion: options.version, clusterId: identity.clusterId, nodeId: identity.nodeId };
+  const resource = {
+    serviceVersion: options.version,
+    clusterId: identity.clusterId,
+    nodeId: identity.nodeId,
+    environment: process.env,
+  };
   const terminal = { colour: process.stderr.isTTY && process.env["NO_COLOR"] === undefined };
-  const telemetry = createTelemetry({
-    ...(await telemetryOptionsOf(config, resource, terminal)),
-    clock: options.clock,
-    registerGlobally: true,
-  });
+  const telemetryOptions = await telemetryOptionsOf(config, resource, terminal);
+  const telemetry = createTelemetry({ ...telemetryOptions, clock: options.clock, registerGlobally: true });
   telemetry.metrics.bind(nodeBuild, {
     "service.version": options.version,
     "process.runtime.name": "nodejs",
@@ -56,7 +61,12 @@ export async function startObservability(
     stopTimeoutMs: FLUSH_TIMEOUT_MS + 1_000,
   });
   const { enabled, metrics } = config.observability;
-  if (!enabled || !metrics.httpServer.enabled) return { telemetry, metricsUrl: undefined };
+  const observed = (metricsUrl: string | undefined): Observability => ({
+    telemetry,
+    metricsUrl,
+    doctor: createNodeDoctor(telemetryOptions, telemetry, metricsUrl),
+  });
+  if (!enabled || !metrics.httpServer.enabled) return observed(undefined);
   const listener = await startMetricsListener({
     config: metrics.httpServer,
     telemetry,
@@ -64,7 +74,7 @@ export async function startObservability(
     readiness: board.readiness,
   });
   lifecycle.started({ name: "metrics listener", stop: () => listener.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
-  return { telemetry, metricsUrl: listener.url };
+  return observed(listener.url);
 }
 
 export function createReadinessBoard(): ReadinessBoard {

@@ -89,6 +89,8 @@ export interface ResourceOptions {
   readonly clusterId: string;
   readonly nodeId: string;
   readonly deploymentEnvironment?: string;
+  /** The process's: clouds and Kubernetes say in it what runs where. Default empty. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** From the operator (OTEL_RESOURCE_ATTRIBUTES); they win over what was detected, except `service.name`. */
   readonly attributes?: Readonly<Record<string, SpanAttributeValue>>;
 }

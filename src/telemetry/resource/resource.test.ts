@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import { readRegistry } from "../../../scripts/generate/registry.ts";
+import { readUpstreamTable } from "../../../scripts/generate/upstream.ts";
 import { readHostFacts } from "./host-facts.ts";
-import { createResource } from "./resource.ts";
+import { createResource, SCHEMA_URL } from "./resource.ts";
 import { uuidV5 } from "./uuid-v5.ts";
 
 const options = {
@@ -45,4 +48,42 @@ test("the operator's attributes win over detected ones, but not over the service
   assert.equal(attributes["host.name"], "rack-4");
   assert.equal(attributes["team"], "a");
   assert.equal(attributes["service.name"], "blixard");
+});
+
+test("a node in a container in a pod in a cloud says so, and the cloud's id of the machine wins", () => {
+  const id = "a".repeat(64);
+  const host = {
+    ...readHostFacts(),
+    machine: { vendor: "Amazon EC2", boardAssetTag: "i-0123456789abcdef0" },
+    container: { cgroup: `0::/docker/${id}`, mountInfo: undefined, dockerFile: true, podmanFile: false },
+    kubernetesNamespace: "default",
+  };
+  const { attributes } = createResource({ ...options, environment: { KUBERNETES_SERVICE_HOST: "10.0.0.1" } }, host);
+  assert.equal(attributes["container.id"], id);
+  assert.equal(attributes["container.runtime.name"], "docker");
+  assert.equal(attributes["k8s.namespace.name"], "default");
+  assert.equal(attributes["cloud.platform"], "aws_ec2");
+  assert.equal(attributes["host.id"], "i-0123456789abcdef0");
+  assert.ok(!Object.values(attributes).includes("undefined"));
+});
+
+test("every attribute of the resource is declared in the registry, with what its entities require", async () => {
+  const registry = await readRegistry(join(import.meta.dirname, "../../../telemetry/registry"));
+  const attributes = Object.keys(createResource(options, readHostFacts()).attributes);
+  const declared = new Set(registry.entities.flatMap((entity) => entity.attributes.map(({ name }) => name)));
+  assert.deepEqual(
+    attributes.filter((name) => !declared.has(name)),
+    [],
+  );
+  for (const name of ["service", "service.instance", "os", "process", "telemetry.sdk"]) {
+    const entity = registry.entities.find((one) => one.name === name);
+    const required = entity?.attributes.filter(({ requirement }) => requirement === "required") ?? [];
+    assert.ok(required.length > 0, name);
+    for (const each of required) assert.ok(attributes.includes(each.name), each.name);
+  }
+});
+
+test("the schema that signals name is the one that the registry was checked against", async () => {
+  const { version } = await readUpstreamTable(join(import.meta.dirname, "../../../telemetry/upstream.json"));
+  assert.equal(SCHEMA_URL, `https://opentelemetry.io/schemas/${version}`);
 });
