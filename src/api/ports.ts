@@ -75,3 +75,73 @@ export interface ConsensusMember {
   readonly databaseSizeBytes: bigint;
   readonly alarms: readonly string[];
 }
+
+/** Looks after this node's telemetry: the doctor. */
+export interface TelemetryDoctor {
+  /**
+   * Each check as it is done, and a summary at the end.
+   * @throws BlixardError TOO_MANY_REQUESTS while another diagnosis runs
+   */
+  diagnose(options: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<
+    | { readonly kind: "check"; readonly check: TelemetryCheck }
+    | { readonly kind: "summary"; readonly summary: TelemetrySummary }
+  >;
+}
+
+type TelemetryCheckOutcome = "ok" | "warning" | "failed" | "skipped";
+
+export interface TelemetryCheck {
+  readonly target: string;
+  readonly signal?: string;
+  readonly step: string;
+  readonly outcome: TelemetryCheckOutcome;
+  readonly durationMs: number;
+  readonly message: string;
+  readonly finding?: string;
+  readonly fix?: string;
+}
+
+export interface TelemetrySummary {
+  readonly outcome: TelemetryCheckOutcome;
+  readonly ok: number;
+  readonly warnings: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly traceId: string;
+}
+
+/** What this node's metrics cost. */
+export interface CardinalityReader {
+  read(options: { readonly additionalVms: number; readonly additionalAttributeValues: number }): CardinalityReading;
+}
+
+export interface CardinalityReading {
+  readonly metrics: readonly MetricCardinality[];
+  readonly series: number;
+  readonly samples: number;
+  /** VMs that the forecast starts from. */
+  readonly vms: number;
+  readonly forecast: CardinalityForecast;
+}
+
+export interface MetricCardinality {
+  readonly name: string;
+  readonly prometheusName: string;
+  readonly instrument: string;
+  readonly series: number;
+  readonly samples: number;
+  readonly limit: number;
+  readonly overflows: number;
+  readonly attributes: readonly { readonly name: string; readonly distinctValues: number }[];
+  readonly perVm: boolean;
+  readonly forecast: CardinalityForecast;
+}
+
+export interface CardinalityForecast {
+  readonly seriesWithAdditionalVms: number;
+  readonly seriesWithAdditionalAttribute: number;
+  readonly vmsUntilLimit: number | undefined;
+}

@@ -32,6 +32,7 @@ import { createReadinessBoard, startObservability, type Observability } from "./
 import { startRuntime } from "./start-runtime.ts";
 import { learnClusterId, startStore } from "./start-store.ts";
 import { startWork } from "./start-work.ts";
+import { createCardinalityReader } from "./telemetry-inspection.ts";
 
 export interface StartNodeOptions {
   readonly config: Config;
@@ -158,6 +159,8 @@ async function startParts(
       images: work.images.store,
       traces: telemetry.recorder,
       logLevel: telemetry,
+      doctor: observability.doctor,
+      cardinality: createCardinalityReader(telemetry, () => work.agent.vms.length),
       consensus: createConsensusReader(nodeStore.kind, nodeStore.maintenance),
       clock: base.clock,
       newOperationId: randomUUID,

@@ -10,7 +10,7 @@ import type { TestContext } from "node:test";
 import { createApiServer, type ApiAddresses, type ApiLimits, type ApiServer } from "#api/api-server.ts";
 import { createApiServices } from "#api/api-services.ts";
 import type { LogLevelControl } from "#api/handlers/log-level-handler.ts";
-import type { ConsensusReader, LocalMachines, TraceReader } from "#api/ports.ts";
+import type { CardinalityReader, ConsensusReader, LocalMachines, TelemetryDoctor, TraceReader } from "#api/ports.ts";
 import { createAdmission } from "#control/admission.ts";
 import { createTraceRules } from "#control/trace-rules.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
@@ -45,6 +45,8 @@ export interface ApiFixture {
 export interface ApiFixtureOptions {
   readonly limits?: Partial<ApiLimits>;
   readonly machines?: LocalMachines;
+  readonly doctor?: TelemetryDoctor;
+  readonly cardinality?: CardinalityReader;
 }
 
 export const noMachines: LocalMachines = {
@@ -52,6 +54,22 @@ export const noMachines: LocalMachines = {
     throw new BlixardError("VM_NOT_ON_NODE", "the VM is not on this node");
   },
   openConsole: () => Promise.reject(new BlixardError("VM_NOT_ON_NODE", "the VM is not on this node")),
+};
+
+const noDoctor: TelemetryDoctor = {
+  async *diagnose() {
+    yield { kind: "summary", summary: { outcome: "ok", ok: 0, warnings: 0, failed: 0, skipped: 0, traceId: "" } };
+  },
+};
+
+const noSeries: CardinalityReader = {
+  read: () => ({
+    metrics: [],
+    series: 0,
+    samples: 0,
+    vms: 0,
+    forecast: { seriesWithAdditionalVms: 0, seriesWithAdditionalAttribute: 0, vmsUntilLimit: undefined },
+  }),
 };
 
 const oneMember: ConsensusReader = {
@@ -115,6 +133,8 @@ export async function startApi(
         tracing: telemetry.tracing,
       }),
       logLevel: createLogLevel(),
+      doctor: options.doctor ?? noDoctor,
+      cardinality: options.cardinality ?? noSeries,
       consensus: oneMember,
       clock,
       newOperationId,

@@ -7,10 +7,13 @@ import type { VmIntent } from "#model/vm.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
 import { spanFromMessage, spanToMessage } from "../codec/span-message.ts";
 import type { TraceReader } from "../ports.ts";
+import { createCardinalityHandler, type CardinalityHandlerOptions } from "./cardinality-handler.ts";
+import { createDiagnoseTelemetry, type DiagnoseTelemetryOptions } from "./diagnose-telemetry.ts";
 import { createLogLevelHandler, type LogLevelHandlerOptions } from "./log-level-handler.ts";
 import { createTraceRulesHandler, type TraceRulesHandlerOptions } from "./trace-rules-handler.ts";
 
-export interface TelemetryHandlerOptions extends TraceRulesHandlerOptions, LogLevelHandlerOptions {
+export interface TelemetryHandlerOptions
+  extends TraceRulesHandlerOptions, LogLevelHandlerOptions, DiagnoseTelemetryOptions, CardinalityHandlerOptions {
   readonly traces: TraceReader;
   readonly cache: Pick<WatchCache, "snapshot">;
 }
@@ -54,6 +57,8 @@ export function createTelemetryHandler(options: TelemetryHandlerOptions): Servic
   return {
     ...createTraceRulesHandler(options),
     ...createLogLevelHandler(options),
+    ...createDiagnoseTelemetry(options),
+    ...createCardinalityHandler(options),
     getTrace(request) {
       const traceId = traceIdOf(request);
       const trace = traces.trace(traceId);

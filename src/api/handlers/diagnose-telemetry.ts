@@ -1,0 +1,53 @@
+/** TelemetryService's diagnosis: what the node's doctor says, as it says it. */
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { CheckOutcome, type TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
+import { invalid } from "#model/names.ts";
+import type { TelemetryCheck, TelemetryDoctor } from "../ports.ts";
+
+export interface DiagnoseTelemetryOptions {
+  readonly doctor: TelemetryDoctor;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const MINIMUM_TIMEOUT_MS = 1_000;
+const MAXIMUM_TIMEOUT_MS = 5 * 60_000;
+
+const outcomes: Readonly<Record<TelemetryCheck["outcome"], CheckOutcome>> = {
+  ok: CheckOutcome.OK,
+  warning: CheckOutcome.WARNING,
+  failed: CheckOutcome.FAILED,
+  skipped: CheckOutcome.SKIPPED,
+};
+
+export function createDiagnoseTelemetry({
+  doctor,
+}: DiagnoseTelemetryOptions): Pick<ServiceImpl<typeof TelemetryService>, "diagnoseTelemetry"> {
+  return {
+    async *diagnoseTelemetry({ timeout }, context) {
+      const timeoutMs = timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(timeout);
+      if (!(timeoutMs >= MINIMUM_TIMEOUT_MS && timeoutMs <= MAXIMUM_TIMEOUT_MS)) {
+        throw invalid("timeout", "this is no time for a diagnosis", "Give it 1 s to 5 minutes.");
+      }
+      for await (const event of doctor.diagnose({ timeoutMs, signal: context.signal })) {
+        yield event.kind === "check"
+          ? { event: { case: "check", value: checkToMessage(event.check) } }
+          : { event: { case: "diagnosis", value: { ...event.summary, outcome: outcomes[event.summary.outcome] } } };
+      }
+    },
+  };
+}
+
+function checkToMessage(check: TelemetryCheck) {
+  const { target, signal = "", step, outcome, message, finding = "", fix = "" } = check;
+  return {
+    target,
+    signal,
+    step,
+    outcome: outcomes[outcome],
+    duration: durationFromMs(Math.round(check.durationMs * 1_000) / 1_000),
+    message,
+    finding,
+    fix,
+  };
+}
