@@ -79,9 +79,24 @@ function histogram(overrides: object): MessageInitShape<typeof MetricSchema> {
   return { data: { case: "histogram", value: { aggregationTemporality: 2, dataPoints } } };
 }
 
+function exponential(overrides: object): MessageInitShape<typeof MetricSchema> {
+  const positive = { offset: -3, bucketCounts: [1n, 1n] };
+  const point = { timeUnixNano: 2n, startTimeUnixNano: 1n, count: 3n, sum: 1.5, scale: 2, zeroCount: 1n, positive };
+  const dataPoints = [{ ...point, ...overrides }];
+  return { data: { case: "exponentialHistogram", value: { aggregationTemporality: 2, dataPoints } } };
+}
+
 test("right metrics pass, and each thing wrong with one is found", () => {
   assert.deepEqual(problemsOfMetric(sum(point)), []);
   assert.deepEqual(problemsOfMetric(histogram({})), []);
+  assert.deepEqual(problemsOfMetric(histogram({ min: 0.1, max: 2 })), []);
+  assert.deepEqual(problemsOfMetric(exponential({})), []);
+  assert.deepEqual(
+    problemsOfMetric({
+      data: { case: "sum", value: { aggregationTemporality: 1, isMonotonic: true, dataPoints: [point] } },
+    }),
+    [],
+  );
   assert.deepEqual(problemsOfMetric(sum({ ...point, value: undefined, flags: 1 })), []);
   const wrong: readonly MessageInitShape<typeof MetricSchema>[] = [
     {},
@@ -96,11 +111,18 @@ test("right metrics pass, and each thing wrong with one is found", () => {
     sum({ ...point, value: undefined }),
     sum({ ...point, flags: 1 }),
     sum({ ...point, value: { case: "asInt", value: -1n } }),
-    { data: { case: "sum", value: { aggregationTemporality: 1, isMonotonic: true, dataPoints: [point] } } },
+    { data: { case: "sum", value: { aggregationTemporality: 0, isMonotonic: true, dataPoints: [point] } } },
+    { data: { case: "sum", value: { aggregationTemporality: 1, isMonotonic: false, dataPoints: [point] } } },
     histogram({ bucketCounts: [3n] }),
     histogram({ bucketCounts: [1n, 1n] }),
     histogram({ explicitBounds: [2, 1], bucketCounts: [1n, 1n, 1n] }),
     histogram({ sum: undefined }),
+    histogram({ min: 1 }),
+    histogram({ min: 2, max: 1 }),
+    exponential({ zeroCount: 2n }),
+    exponential({ sum: undefined }),
+    exponential({ scale: 21 }),
+    exponential({ flags: 1 }),
   ];
   for (const overrides of wrong)
     assert.notDeepEqual(problemsOfMetric(overrides), [], JSON.stringify(Object.keys(overrides)));

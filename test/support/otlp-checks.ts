@@ -12,6 +12,7 @@ import {
   AggregationTemporality,
   DataPointFlags,
   type Exemplar,
+  type ExponentialHistogramDataPoint,
   type HistogramDataPoint,
   type Metric,
   type NumberDataPoint,
@@ -108,7 +109,7 @@ function checkMetric(metric: Metric, scopeName: string, series: Set<string>): st
   if (metric.description === "") say("no description");
   const { case: kind, value: data } = metric.data;
   if (kind === undefined) return [...found, `metric ${metric.name}: no data`];
-  if (kind !== "gauge" && data.aggregationTemporality !== AggregationTemporality.CUMULATIVE) say("not cumulative");
+  if (kind !== "gauge") checkTemporality(metric, data.aggregationTemporality, say);
   if (data.dataPoints.length === 0) say("no points");
   for (const point of data.dataPoints) {
     const key = `${scopeName}/${seriesKey(metric.name, point.attributes)}`;
@@ -120,9 +121,17 @@ function checkMetric(metric: Metric, scopeName: string, series: Set<string>): st
     found.push(...checkAttributes(`metric ${metric.name}`, point.attributes));
     found.push(...point.exemplars.flatMap(checkExemplar));
     if (point.$typeName === "opentelemetry.proto.metrics.v1.HistogramDataPoint") checkHistogramPoint(point, say);
-    else checkNumberPoint(point, kind === "sum" && metric.data.value.isMonotonic, say);
+    else if (point.$typeName === "opentelemetry.proto.metrics.v1.ExponentialHistogramDataPoint") {
+      checkExponentialPoint(point, say);
+    } else checkNumberPoint(point, kind === "sum" && metric.data.value.isMonotonic, say);
   }
   return found;
+}
+
+function checkTemporality(metric: Metric, temporality: AggregationTemporality, say: (text: string) => void): void {
+  if (temporality === AggregationTemporality.CUMULATIVE) return;
+  if (temporality !== AggregationTemporality.DELTA) say("no temporality");
+  else if (metric.data.case === "sum" && !metric.data.value.isMonotonic) say("an up-down counter as differences");
 }
 
 export function seriesKey(name: string, attributes: readonly KeyValue[]): string {
@@ -154,6 +163,24 @@ function checkHistogramPoint(point: HistogramDataPoint, say: (text: string) => v
   }
   if (point.bucketCounts.reduce((sum, count) => sum + count, 0n) !== point.count) say("bucket counts do not add up");
   if (point.sum === undefined || Number.isNaN(point.sum)) say("no sum");
+  checkExtremes(point, say);
+}
+
+function checkExponentialPoint(point: ExponentialHistogramDataPoint, say: (text: string) => void): void {
+  if (hasNoRecordedValue(point)) {
+    if (point.count !== 0n) say("a count that was not recorded");
+    return;
+  }
+  const counts = [...(point.positive?.bucketCounts ?? []), ...(point.negative?.bucketCounts ?? [])];
+  if (counts.reduce((sum, count) => sum + count, point.zeroCount) !== point.count) say("bucket counts do not add up");
+  if (point.scale < -10 || point.scale > 20) say("no such scale");
+  if (point.sum === undefined || Number.isNaN(point.sum)) say("no sum");
+  checkExtremes(point, say);
+}
+
+function checkExtremes({ min, max }: Pick<HistogramDataPoint, "min" | "max">, say: (text: string) => void): void {
+  if ((min === undefined) !== (max === undefined)) say("one extreme without the other");
+  if (min !== undefined && max !== undefined && !(min <= max)) say("minimum over maximum");
 }
 
 function checkExemplar(exemplar: Exemplar): string[] {

@@ -1,5 +1,5 @@
 /**
- * An OTLP receiver for tests: gRPC and HTTP/protobuf on free loopback ports. It
+ * An OTLP receiver for tests: gRPC and HTTP (protobuf and JSON) on free loopback ports. It
  * decodes with generated code, checks every message (otlp-checks.ts), keeps what it
  * took and can misbehave on demand. A message that fails a check is refused and fails
  * the next `waitFor`.
@@ -10,7 +10,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary, toJsonString, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall } from "@grpc/grpc-js";
 import {
   ExportLogsServiceRequestSchema,
@@ -27,6 +27,7 @@ import {
 import type { OtlpSignal } from "#telemetry/otlp/destination.ts";
 import { collectLogs, collectPoints, collectSpans } from "./otlp-collect.ts";
 import type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
+import { readOtlpJson } from "./otlp-json.ts";
 import { checkLogs, checkMetrics, checkTraces } from "./otlp-checks.ts";
 
 export type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
@@ -51,6 +52,7 @@ export type Misbehaviour =
 export interface ReceivedRequest {
   readonly signal: OtlpSignal;
   readonly transport: "grpc" | "http";
+  readonly encoding: BodyEncoding;
   readonly headers: Readonly<Record<string, string>>;
   /** On the wire, compressed or not; HTTP only. */
   readonly bodyBytes: number;
@@ -84,6 +86,8 @@ export interface OtlpReceiverOptions {
   /** Default: a free one. */
   readonly grpcPort?: number;
 }
+
+type BodyEncoding = "protobuf" | "json";
 
 const SERVICES: Readonly<Record<OtlpSignal, string>> = {
   traces: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -180,10 +184,15 @@ function takeMisbehaviour(state: State, signal: OtlpSignal): Misbehaviour | unde
 }
 
 /** Keeps what is right; returns what is wrong with the message. */
-function take(state: State, signal: OtlpSignal, bytes: Uint8Array): readonly string[] {
+function take(
+  state: State,
+  signal: OtlpSignal,
+  bytes: Uint8Array,
+  encoding: BodyEncoding = "protobuf",
+): readonly string[] {
   let problems: readonly string[];
   try {
-    problems = decodeAndKeep(state, signal, bytes);
+    problems = decodeAndKeep(state, signal, bytes, encoding);
   } catch (error) {
     problems = [`undecodable: ${String(error)}`];
   }
@@ -191,23 +200,25 @@ function take(state: State, signal: OtlpSignal, bytes: Uint8Array): readonly str
   return problems;
 }
 
-function decodeAndKeep(state: State, signal: OtlpSignal, bytes: Uint8Array): readonly string[] {
+function decodeAndKeep(state: State, signal: OtlpSignal, bytes: Uint8Array, encoding: BodyEncoding): readonly string[] {
+  const decode = <D extends DescMessage>(schema: D): MessageShape<D> =>
+    encoding === "json" ? readOtlpJson(schema, Buffer.from(bytes).toString("utf8")) : fromBinary(schema, bytes);
   switch (signal) {
     case "traces": {
-      const request = fromBinary(ExportTraceServiceRequestSchema, bytes);
+      const request = decode(ExportTraceServiceRequestSchema);
       const problems = checkTraces(request);
       if (problems.length === 0) state.spans.push(...collectSpans(request));
       return problems;
     }
     case "metrics": {
-      const request = fromBinary(ExportMetricsServiceRequestSchema, bytes);
+      const request = decode(ExportMetricsServiceRequestSchema);
       const points = collectPoints(request);
       const problems = [...checkMetrics(request), ...checkTotals(state, points)];
       if (problems.length === 0) state.points.push(...points);
       return problems;
     }
     case "logs": {
-      const request = fromBinary(ExportLogsServiceRequestSchema, bytes);
+      const request = decode(ExportLogsServiceRequestSchema);
       const problems = checkLogs(request);
       if (problems.length === 0) state.logs.push(...collectLogs(request));
       return problems;
@@ -220,45 +231,47 @@ function checkTotals(state: State, points: readonly ReceivedPoint[]): string[] {
   for (const point of points) {
     if (!point.monotonic || point.noRecordedValue) continue;
     const previous = state.totals.get(point.series);
-    if (previous !== undefined && previous.startUnixNano === point.startUnixNano && point.value < previous.value) {
-      problems.push(`${point.series} fell from ${previous.value} to ${point.value}`);
-    }
-    if (previous !== undefined && point.timeUnixNano < previous.timeUnixNano)
-      problems.push(`${point.series} went back in time`);
+    if (previous !== undefined) problems.push(...compareTotals(previous, point));
     state.totals.set(point.series, point);
   }
   return problems;
 }
 
-function responseBytes(signal: OtlpSignal, rejected = 0, errorMessage = ""): Buffer {
+function compareTotals(previous: ReceivedPoint, point: ReceivedPoint): string[] {
+  const problems: string[] = [];
+  const isSame = previous.temporality === point.temporality;
+  if (!isSame) problems.push(`${point.series} changed its temporality`);
+  else if (point.temporality === "delta") {
+    if (point.startUnixNano < previous.timeUnixNano) problems.push(`${point.series} tells an interval twice`);
+  } else if (previous.startUnixNano === point.startUnixNano && point.value < previous.value) {
+    problems.push(`${point.series} fell from ${previous.value} to ${point.value}`);
+  }
+  if (point.timeUnixNano < previous.timeUnixNano) problems.push(`${point.series} went back in time`);
+  return problems;
+}
+
+function responseBytes(
+  signal: OtlpSignal,
+  encoding: BodyEncoding = "protobuf",
+  rejected = 0,
+  errorMessage = "",
+): Buffer {
   const count = BigInt(rejected);
+  const isWhole = rejected === 0 && errorMessage === "";
+  const encode = <D extends DescMessage>(schema: D, message: MessageShape<D>): Buffer =>
+    Buffer.from(encoding === "json" ? toJsonString(schema, message) : toBinary(schema, message));
   switch (signal) {
     case "traces": {
-      const partialSuccess = { rejectedSpans: count, errorMessage };
-      return Buffer.from(
-        toBinary(
-          ExportTraceServiceResponseSchema,
-          create(ExportTraceServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
-        ),
-      );
+      const init = isWhole ? {} : { partialSuccess: { rejectedSpans: count, errorMessage } };
+      return encode(ExportTraceServiceResponseSchema, create(ExportTraceServiceResponseSchema, init));
     }
     case "metrics": {
-      const partialSuccess = { rejectedDataPoints: count, errorMessage };
-      return Buffer.from(
-        toBinary(
-          ExportMetricsServiceResponseSchema,
-          create(ExportMetricsServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
-        ),
-      );
+      const init = isWhole ? {} : { partialSuccess: { rejectedDataPoints: count, errorMessage } };
+      return encode(ExportMetricsServiceResponseSchema, create(ExportMetricsServiceResponseSchema, init));
     }
     case "logs": {
-      const partialSuccess = { rejectedLogRecords: count, errorMessage };
-      return Buffer.from(
-        toBinary(
-          ExportLogsServiceResponseSchema,
-          create(ExportLogsServiceResponseSchema, rejected === 0 ? {} : { partialSuccess }),
-        ),
-      );
+      const init = isWhole ? {} : { partialSuccess: { rejectedLogRecords: count, errorMessage } };
+      return encode(ExportLogsServiceResponseSchema, create(ExportLogsServiceResponseSchema, init));
     }
   }
 }
@@ -291,6 +304,7 @@ async function startGrpc(
       state.requests.push({
         signal,
         transport: "grpc",
+        encoding: "protobuf",
         headers,
         bodyBytes: call.request.length,
         receivedMs: performance.now(),
@@ -330,7 +344,7 @@ function answerGrpc(state: State, signal: OtlpSignal, bytes: Buffer, reply: send
     case undefined: {
       const problems = take(state, signal, bytes);
       if (problems.length > 0) return reply({ code: status.INVALID_ARGUMENT, details: problems.join("; ") });
-      return reply(null, responseBytes(signal, misbehaviour?.rejected, misbehaviour?.message));
+      return reply(null, responseBytes(signal, "protobuf", misbehaviour?.rejected, misbehaviour?.message));
     }
   }
 }
@@ -366,16 +380,25 @@ async function handleHttp(state: State, request: IncomingMessage, response: Serv
   const signal = SIGNALS.find((candidate) => request.url?.split("?", 1)[0]?.endsWith(`/v1/${candidate}`));
   if (signal === undefined || request.method !== "POST") return void response.writeHead(404).end("no such path");
   const headers = Object.fromEntries(Object.entries(request.headers).map(([key, value]) => [key, String(value)]));
-  state.requests.push({ signal, transport: "http", headers, bodyBytes: body.length, receivedMs: performance.now() });
-  if (headers["content-type"] !== "application/x-protobuf")
+  const encoding = headers["content-type"] === "application/json" ? "json" : "protobuf";
+  const receivedMs = performance.now();
+  state.requests.push({ signal, transport: "http", encoding, headers, bodyBytes: body.length, receivedMs });
+  if (encoding === "protobuf" && headers["content-type"] !== "application/x-protobuf") {
     state.problems.push(`content type ${headers["content-type"]}`);
+  }
   const bytes = headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
-  answerHttp(state, signal, bytes, response);
+  answerHttp(state, signal, encoding, bytes, response);
   changed(state);
 }
 
-function answerHttp(state: State, signal: OtlpSignal, bytes: Buffer, response: ServerResponse): void {
-  const protobuf = { "content-type": "application/x-protobuf" };
+function answerHttp(
+  state: State,
+  signal: OtlpSignal,
+  encoding: BodyEncoding,
+  bytes: Buffer,
+  response: ServerResponse,
+): void {
+  const contentType = { "content-type": encoding === "json" ? "application/json" : "application/x-protobuf" };
   const misbehaviour = takeMisbehaviour(state, signal);
   switch (misbehaviour?.kind) {
     case "hang":
@@ -390,11 +413,11 @@ function answerHttp(state: State, signal: OtlpSignal, bytes: Buffer, response: S
         .end(misbehaviour.bytes);
     case "partial":
     case undefined: {
-      const problems = take(state, signal, bytes);
+      const problems = take(state, signal, bytes, encoding);
       if (problems.length > 0) return void response.writeHead(400).end(problems.join("; "));
       return void response
-        .writeHead(200, protobuf)
-        .end(responseBytes(signal, misbehaviour?.rejected, misbehaviour?.message));
+        .writeHead(200, contentType)
+        .end(responseBytes(signal, encoding, misbehaviour?.rejected, misbehaviour?.message));
     }
   }
 }

@@ -11,6 +11,7 @@ import { isIP } from "node:net";
 import { BlixardError } from "#model/errors.ts";
 import { Secret } from "#model/secret.ts";
 import type { OtlpOptions, OtlpProtocol, OtlpTlsOptions } from "../telemetry-options.ts";
+import { MAXIMUM_REQUEST_BYTES, type RequestLimits } from "./encoded-request.ts";
 
 export const otlpSignals = ["traces", "metrics", "logs"] as const;
 export type OtlpSignal = (typeof otlpSignals)[number];
@@ -25,6 +26,7 @@ interface DestinationBase {
   readonly compression: "gzip" | "none";
   readonly timeoutMs: number;
   readonly tls: OtlpTlsOptions;
+  readonly requestLimits: RequestLimits;
   /** For people and logs: no secret in it. */
   readonly display: string;
 }
@@ -34,7 +36,7 @@ export interface GrpcDestination extends DestinationBase {
 }
 
 export interface HttpDestination extends DestinationBase {
-  readonly protocol: "http/protobuf";
+  readonly protocol: "http/protobuf" | "http/json";
   /** Path and query. */
   readonly path: string;
 }
@@ -42,6 +44,9 @@ export interface HttpDestination extends DestinationBase {
 export type Destination = GrpcDestination | HttpDestination;
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const MINIMUM_REQUEST_BYTES = 64 * 1024;
+/** A request becomes JSON in one go: a larger one would hold the node up. */
+const JSON_TARGET_BYTES = 128 * 1024;
 const GRPC_PORT = 4317;
 const HTTP_PORT = 4318;
 
@@ -69,6 +74,7 @@ export function resolveDestination(options: OtlpOptions, signal: OtlpSignal): De
     compression: options.compression ?? "gzip",
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     tls: options.tls ?? {},
+    requestLimits: requestLimitsOf(options, protocol),
   } as const;
   const scheme = secure ? "https" : "http";
   if (protocol === "grpc") {
@@ -80,10 +86,19 @@ export function resolveDestination(options: OtlpOptions, signal: OtlpSignal): De
   return { ...base, protocol, port, path, display: `${scheme}://${url.hostname}:${port}${path.split("?", 1)[0]}` };
 }
 
+function requestLimitsOf(options: OtlpOptions, protocol: OtlpProtocol): RequestLimits {
+  const maximumBytes = options.maximumRequestBytes ?? MAXIMUM_REQUEST_BYTES;
+  if (!Number.isSafeInteger(maximumBytes) || maximumBytes < MINIMUM_REQUEST_BYTES) {
+    throw invalid("The largest OTLP request is too small for any.", "Allow 64 KiB or more.");
+  }
+  const targetBytes = protocol === "http/json" ? Math.min(JSON_TARGET_BYTES, maximumBytes) : maximumBytes;
+  return { maximumBytes, targetBytes };
+}
+
 function parseEndpoint(options: OtlpOptions): { readonly url: URL; readonly secure: boolean } {
   const text = options.endpoint.trim();
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
-  if (!hasScheme && options.protocol === "http/protobuf") {
+  if (!hasScheme && options.protocol !== undefined && options.protocol !== "grpc") {
     throw invalid(`The OTLP endpoint ${quote(text)} has no scheme.`, "Write http:// or https:// in front of it.");
   }
   const url = URL.parse(hasScheme ? text : `${options.insecure === true ? "http" : "https"}://${text}`);
@@ -152,6 +167,23 @@ function resolveHeaders(options: OtlpOptions): Record<string, string | Secret> {
   }
   return headers;
 }
+
+/** Takes the operator's secrets out of a text that came from a receiver: it may repeat what it was sent. */
+export function redactSecrets(destination: Destination, text: string): string {
+  let redacted = text;
+  for (const value of Object.values(destination.headers)) {
+    if (!(value instanceof Secret)) continue;
+    const revealed = value.reveal();
+    // The scheme in front of a token, `Basic` or `Bearer`, is no secret.
+    for (const secret of [revealed, revealed.slice(revealed.indexOf(" ") + 1)]) {
+      if (secret.length >= MINIMUM_SECRET_LENGTH) redacted = redacted.replaceAll(secret, "[redacted]");
+    }
+  }
+  return redacted;
+}
+
+/** Shorter ones would take half of every text with them. */
+const MINIMUM_SECRET_LENGTH = 4;
 
 /** Whether certificates are checked against an address instead of a name. */
 export function isAddress(destination: Destination): boolean {

@@ -55,10 +55,14 @@ export function writeResource(writer: ProtobufWriter, field: number, resource: S
   writer.end(mark);
 }
 
-/** `InstrumentationScope` as `field`. */
-export function writeScope(writer: ProtobufWriter, field: number, scope: SpanScope): void {
-  const mark = writer.begin(field);
+const SCOPE_FIELD = 1;
+const SCHEMA_URL_FIELD = 3;
+
+/** `InstrumentationScope` and its schema, the same fields in ScopeSpans, ScopeMetrics and ScopeLogs. */
+export function writeScope(writer: ProtobufWriter, scope: SpanScope): void {
+  const mark = writer.begin(SCOPE_FIELD);
   writer.string(1, scope.name);
   if (scope.version !== undefined) writer.string(2, scope.version);
   writer.end(mark);
+  if (scope.schemaUrl !== undefined) writer.string(SCHEMA_URL_FIELD, scope.schemaUrl);
 }

@@ -3,17 +3,24 @@ import type { SpanResource, SpanScope } from "#model/recorded-span.ts";
 import type { LogRecord } from "../logging/log-record.ts";
 import type { LogLevel } from "../port.ts";
 import { writeAnyValue, writeAttribute, writeAttributes, writeResource, writeScope } from "./encode-common.ts";
-import { MAXIMUM_REQUEST_BYTES, type EncodedBatch, type EncodedRequest } from "./encoded-request.ts";
+import {
+  MAXIMUM_REQUEST_BYTES,
+  type EncodedBatch,
+  type EncodedRequest,
+  type RequestLimits,
+} from "./encoded-request.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
 /** SeverityNumber: the first of the four grades of each level. */
 const SEVERITY_NUMBER: Readonly<Record<LogLevel, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
 const ATTRIBUTES_FIELD = 6;
 
+const DEFAULT_LIMITS: RequestLimits = { targetBytes: MAXIMUM_REQUEST_BYTES, maximumBytes: MAXIMUM_REQUEST_BYTES };
+
 export function createLogEncoder(
   resource: SpanResource,
   scope: SpanScope,
-  maximumBytes = MAXIMUM_REQUEST_BYTES,
+  limits = DEFAULT_LIMITS,
 ): (records: readonly LogRecord[]) => EncodedBatch {
   const writer = new ProtobufWriter();
 
@@ -23,12 +30,12 @@ export function createLogEncoder(
     const resourceMark = writer.begin(1);
     writeResource(writer, 1, resource);
     const scopeMark = writer.begin(2);
-    writeScope(writer, 1, scope);
+    writeScope(writer, scope);
     let items = 0;
     for (const record of records.slice(first)) {
       const before = writer.length;
       writeLogRecord(writer, 2, record);
-      if (writer.length > maximumBytes) {
+      if (writer.length > (items === 0 ? limits.maximumBytes : limits.targetBytes)) {
         writer.truncate(before);
         break;
       }

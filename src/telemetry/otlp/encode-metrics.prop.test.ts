@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { ExportMetricsServiceRequestSchema } from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
 import { collectPoints, type ReceivedPoint } from "#test/support/otlp-collect.ts";
 import { checkMetrics } from "#test/support/otlp-checks.ts";
-import type { EndedSeries, MetricFamily, Series } from "../metrics/snapshot.ts";
+import type { EndedSeries, Exemplar, ExponentialBuckets, MetricFamily, Series } from "../metrics/snapshot.ts";
 import type { MetricDescriptor } from "../port.ts";
+import type { HistogramAggregation } from "../telemetry-options.ts";
 import { encodeMetrics, type EncodedMetrics } from "./encode-metrics.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -17,6 +18,26 @@ const number = fc
   .map((value) => value + 0);
 const startTimeMs = fc.integer({ min: 1, max: NOW_MS });
 
+const exemplar: fc.Arbitrary<Exemplar> = fc.record(
+  {
+    value: fc.double({ min: 0, max: 1e9, noNaN: true }),
+    timeMs: fc.integer({ min: 1, max: NOW_MS }),
+    traceId: fc.constant("0af7651916cd43dd8448eb211c80319c"),
+    spanId: fc.constant("b7ad6b7169203331"),
+  },
+  { noNullPrototype: true },
+);
+const aggregation = fc.constantFrom("explicit_bucket_histogram", "base2_exponential_bucket_histogram");
+const scopes = [undefined, { name: "other", version: "1", schemaUrl: "https://example.test/1" }, { name: "third" }];
+
+/** As an engine would have put the same counts into exponential buckets. */
+function exponentialOf(counts: readonly number[], scale: number, offset: number): ExponentialBuckets {
+  const [zeroCount = 0, ...positiveCounts] = counts;
+  const isEmpty = counts.every((each) => each === 0);
+  const extremes = isEmpty ? { minimum: Number.NaN, maximum: Number.NaN } : { minimum: 0.25, maximum: 8 };
+  return { scale, zeroCount, positiveOffset: offset, positiveCounts, ...extremes };
+}
+
 interface Case {
   readonly family: MetricFamily;
   readonly ended: readonly EndedSeries[];
@@ -26,7 +47,8 @@ interface Case {
 function familyOf(index: number): fc.Arbitrary<Case> {
   return fc
     .record({
-      instrument: fc.constantFrom("counter", "updowncounter", "gauge", "histogram"),
+      instrument: fc.constantFrom("counter", "updowncounter", "gauge", "histogram", "info", "stateset"),
+      scope: fc.constantFrom(...scopes),
       valueType: fc.constantFrom("int", "double"),
       bounds: fc.uniqueArray(fc.integer({ min: 0, max: 1_000 }), { maxLength: 6 }),
       members: fc.array(
@@ -36,11 +58,16 @@ function familyOf(index: number): fc.Arbitrary<Case> {
           startTimeMs,
           counts: fc.array(count, { minLength: 7, maxLength: 7 }),
           ended: fc.boolean(),
+          exemplars: fc.array(fc.option(exemplar, { nil: undefined }), { maxLength: 3 }),
+          exponential: fc.option(
+            fc.record({ scale: fc.integer({ min: -10, max: 20 }), offset: fc.integer({ min: -500, max: 500 }) }),
+            { nil: undefined },
+          ),
         }),
         { maxLength: 12 },
       ),
     })
-    .map(({ instrument, valueType, bounds, members }) => {
+    .map(({ instrument, scope, valueType, bounds, members }) => {
       const descriptor: MetricDescriptor = {
         name: `blixard.test.metric${index}`,
         prometheusName: "",
@@ -70,13 +97,23 @@ function familyOf(index: number): fc.Arbitrary<Case> {
                 bucketCounts,
                 count: bucketCounts.reduce((sum, each) => sum + each, 0),
                 sum: member.value,
+                exemplars: member.exemplars.slice(0, bucketCounts.length),
+                exponential:
+                  member.exponential === undefined
+                    ? undefined
+                    : exponentialOf([...bucketCounts], member.exponential.scale, member.exponential.offset),
               }
-            : { ...base, kind: "number", value: instrument === "counter" ? Math.abs(member.value) : member.value };
+            : {
+                ...base,
+                kind: "number",
+                value: instrument === "counter" ? Math.abs(member.value) : member.value,
+                exemplar: instrument === "counter" ? member.exemplars[0] : undefined,
+              };
         return { series, ended: member.ended };
       });
       return {
-        family: { descriptor, series: all.flatMap(({ series, ended }) => (ended ? [] : [series])) },
-        ended: all.flatMap(({ series, ended }) => (ended ? [{ descriptor, series }] : [])),
+        family: { descriptor, scope, series: all.flatMap(({ series, ended }) => (ended ? [] : [series])) },
+        ended: all.flatMap(({ series, ended }) => (ended ? [{ descriptor, scope, series }] : [])),
       };
     });
 }
@@ -90,20 +127,23 @@ const options = {
 
 test("every point that is sent decodes to the series' value, type, start and attributes; ended ones have no value", () => {
   fc.assert(
-    fc.property(cases, (all) => {
-      const requests = encode(all);
+    fc.property(cases, aggregation, (all, histogramAggregation) => {
+      const requests = encode(all, 4_000_000, histogramAggregation);
       const points = new Map(decode(requests).map((point) => [keyOf(point.name, point.attributes["position"]), point]));
       let expected = 0;
       for (const { family, ended } of all) {
         for (const series of family.series) {
           expected++;
-          expectPoint(family.descriptor, series, points.get(keyOf(family.descriptor.name, positionOf(series))));
+          const point = points.get(keyOf(family.descriptor.name, positionOf(series)));
+          expectPoint(family.descriptor, series, point, histogramAggregation);
+          assert.equal(point?.scopeName, family.scope?.name ?? "blixard");
         }
         for (const { descriptor, series } of ended) {
           expected++;
           const point = points.get(keyOf(descriptor.name, positionOf(series)));
           assert.equal(point?.noRecordedValue, true);
           assert.equal(point.value, 0);
+          assert.equal(point.scopeName, family.scope?.name ?? "blixard");
         }
       }
       assert.equal(points.size, expected);
@@ -114,8 +154,8 @@ test("every point that is sent decodes to the series' value, type, start and att
 
 test("however small the requests are, each is a message a strict receiver takes, and all points are in them once", () => {
   fc.assert(
-    fc.property(cases, fc.integer({ min: 1, max: 2_000 }), (all, maximumBytes) => {
-      const requests = encode(all, maximumBytes);
+    fc.property(cases, fc.integer({ min: 1, max: 2_000 }), (all, targetBytes) => {
+      const requests = encode(all, targetBytes);
       const sent = all.reduce((sum, { family, ended }) => sum + family.series.length + ended.length, 0);
       const keys = decode(requests).map((point) => keyOf(point.name, point.attributes["position"]));
       assert.equal(keys.length, sent);
@@ -142,6 +182,7 @@ test("attributes are encoded once for the life of a series", () => {
     removed: false,
     encodedAttributes: undefined,
     prefix: undefined,
+    exemplar: undefined,
   };
   const descriptor = {
     name: "a.b",
@@ -159,10 +200,47 @@ test("attributes are encoded once for the life of a series", () => {
   assert.equal(series.encodedAttributes, encodedAttributes);
 });
 
-function encode(all: readonly Case[], maximumBytes = 4_000_000): EncodedMetrics[] {
+test("a point too large for any request is left out and counted, the others go", () => {
+  const base = { kind: "number", value: 1, startTimeMs: 1, removed: false, prefix: undefined } as const;
+  const series = ["x", "y".repeat(100_000), "z"].map((value): Series => ({
+    ...base,
+    attributes: [["key", value]],
+    encodedAttributes: undefined,
+    exemplar: undefined,
+  }));
+  const descriptor = {
+    name: "a.b",
+    prometheusName: "",
+    instrument: "gauge",
+    unit: "1",
+    brief: "x",
+    attributes: {},
+  } as const;
+  let oversized = 0;
+  const limits = { maximumBytes: 65_536, onOversized: (points: number) => void (oversized += points) };
+  const requests = [
+    ...encodeMetrics([{ descriptor, series }], { series: [], deltas: [] }, { ...options, ...limits }),
+  ].filter((request) => request !== undefined);
+  assert.deepEqual(
+    decode(requests).map((point) => point.attributes["key"]),
+    ["x", "z"],
+  );
+  assert.equal(oversized, 1);
+});
+
+function encode(
+  all: readonly Case[],
+  targetBytes = 4_000_000,
+  histogramAggregation: HistogramAggregation = "explicit_bucket_histogram",
+): EncodedMetrics[] {
   const families = all.map(({ family }) => family).filter(({ series }) => series.length > 0);
-  const ended = all.flatMap((each) => each.ended);
-  return [...encodeMetrics(families, ended, { ...options, maximumBytes })].filter((request) => request !== undefined);
+  const series = all.flatMap((each) => each.ended);
+  const requests = encodeMetrics(
+    families,
+    { series, deltas: [] },
+    { ...options, targetBytes, maximumBytes: 8_000_000, histogramAggregation },
+  );
+  return [...requests].filter((request) => request !== undefined);
 }
 
 function decode(requests: readonly EncodedMetrics[]): ReceivedPoint[] {
@@ -173,10 +251,28 @@ function decode(requests: readonly EncodedMetrics[]): ReceivedPoint[] {
   });
 }
 
-function expectPoint(descriptor: MetricDescriptor, series: Series, point: ReceivedPoint | undefined): void {
+function expectPoint(
+  descriptor: MetricDescriptor,
+  series: Series,
+  point: ReceivedPoint | undefined,
+  histogramAggregation: HistogramAggregation,
+): void {
   assert.ok(point !== undefined);
-  const kinds = { counter: "sum", updowncounter: "sum", gauge: "gauge", histogram: "histogram" } as const;
+  const asExponential =
+    series.kind === "histogram" &&
+    series.exponential !== undefined &&
+    histogramAggregation === "base2_exponential_bucket_histogram";
+  const histogram = asExponential ? "exponentialHistogram" : "histogram";
+  const kinds = {
+    counter: "sum",
+    updowncounter: "sum",
+    info: "sum",
+    stateset: "sum",
+    gauge: "gauge",
+    histogram,
+  } as const;
   assert.equal(point.kind, kinds[descriptor.instrument]);
+  if (descriptor.instrument !== "gauge") assert.equal(point.temporality, "cumulative");
   assert.equal(point.monotonic, descriptor.instrument === "counter" || descriptor.instrument === "histogram");
   assert.deepEqual(point.attributes, Object.fromEntries(series.attributes));
   assert.equal(point.noRecordedValue, false);
@@ -185,11 +281,31 @@ function expectPoint(descriptor: MetricDescriptor, series: Series, point: Receiv
   if (descriptor.instrument !== "gauge") near(point.startUnixNano, BigInt(series.startTimeMs) * 1_000_000n);
   if (series.kind === "number") {
     assert.equal(point.value, series.value);
+    assert.deepEqual(point.exemplars.map(valueOf), [series.exemplar].filter(isPresent).map(valueOf));
     return;
   }
+  const { exponential } = series;
+  assert.deepEqual(point.exemplars.map(valueOf), series.exemplars.filter(isPresent).map(valueOf));
+  const hasExtremes = exponential !== undefined && !Number.isNaN(exponential.minimum);
+  assert.deepEqual([point.minimum, point.maximum], hasExtremes ? [0.25, 8] : [undefined, undefined]);
   assert.equal(point.value, series.count);
   assert.equal(point.sum, series.sum);
-  assert.deepEqual(point.bucketCounts, [...series.bucketCounts]);
+  if (!asExponential || exponential === undefined) {
+    assert.deepEqual(point.bucketCounts, [...series.bucketCounts]);
+    return;
+  }
+  assert.deepEqual(point.bucketCounts, exponential.positiveCounts);
+  const { scale, zeroCount, positiveOffset, positiveCounts } = exponential;
+  const offset = positiveCounts.length === 0 ? 0 : positiveOffset;
+  assert.deepEqual(point.exponential, { scale, offset, zeroCount });
+}
+
+function valueOf({ value }: { readonly value: number }): number {
+  return value;
+}
+
+function isPresent<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }
 
 function near(actual: bigint, expected: bigint): void {

@@ -85,7 +85,7 @@ test("what is sent decodes to the spans that were recorded, each under its own r
 test("however requests are cut, none is over the limit and no span is lost or doubled", () => {
   fc.assert(
     fc.property(fc.array(span, { maxLength: 12 }), fc.integer({ min: 0, max: 6_000 }), (spans, maximumBytes) => {
-      const { requests, oversized } = encodeSpans(spans, maximumBytes);
+      const { requests, oversized } = encodeSpans(spans, { targetBytes: maximumBytes, maximumBytes });
       // The enclosing lengths are written last: two levels, a few bytes each.
       for (const { bytes } of requests) assert.ok(bytes.length <= maximumBytes + 16);
       const decoded = decode(requests);

@@ -6,7 +6,12 @@
  */
 import type { RecordedSpan, RecordedSpanEvent, RecordedSpanLink, SpanKind } from "#model/recorded-span.ts";
 import { writeAttributes, writeResource, writeScope } from "./encode-common.ts";
-import { MAXIMUM_REQUEST_BYTES, type EncodedBatch, type EncodedRequest } from "./encoded-request.ts";
+import {
+  MAXIMUM_REQUEST_BYTES,
+  type EncodedBatch,
+  type EncodedRequest,
+  type RequestLimits,
+} from "./encoded-request.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
 const KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
@@ -15,8 +20,10 @@ const FLAG_SAMPLED = 0x01;
 const FLAG_HAS_IS_REMOTE = 0x100;
 const FLAG_IS_REMOTE = 0x200;
 
-export function encodeSpans(spans: readonly RecordedSpan[], maximumBytes = MAXIMUM_REQUEST_BYTES): EncodedBatch {
-  const builder = new SpanRequestBuilder(maximumBytes);
+const DEFAULT_LIMITS: RequestLimits = { targetBytes: MAXIMUM_REQUEST_BYTES, maximumBytes: MAXIMUM_REQUEST_BYTES };
+
+export function encodeSpans(spans: readonly RecordedSpan[], limits = DEFAULT_LIMITS): EncodedBatch {
+  const builder = new SpanRequestBuilder(limits);
   for (const group of groupSpans(spans)) for (const span of group) builder.add(span);
   return builder.finish();
 }
@@ -32,7 +39,7 @@ function scopeKey(span: RecordedSpan): string {
 }
 
 class SpanRequestBuilder {
-  readonly #maximumBytes: number;
+  readonly #limits: RequestLimits;
   readonly #writer = new ProtobufWriter();
   readonly #requests: EncodedRequest[] = [];
   #oversized = 0;
@@ -40,8 +47,8 @@ class SpanRequestBuilder {
   /** The last span's resource and scope, while their messages are open. */
   #open: { readonly like: RecordedSpan; readonly resourceMark: number; readonly scopeMark: number } | undefined;
 
-  constructor(maximumBytes: number) {
-    this.#maximumBytes = maximumBytes;
+  constructor(limits: RequestLimits) {
+    this.#limits = limits;
   }
 
   add(span: RecordedSpan): void {
@@ -65,7 +72,7 @@ class SpanRequestBuilder {
     const afterClose = this.#writer.length;
     if (this.#open === undefined) this.#openGroup(span);
     writeSpan(this.#writer, 2, span);
-    if (this.#writer.length <= this.#maximumBytes) {
+    if (this.#writer.length <= (this.#items === 0 ? this.#limits.maximumBytes : this.#limits.targetBytes)) {
       this.#items++;
       return true;
     }
@@ -82,7 +89,7 @@ class SpanRequestBuilder {
     const resourceMark = this.#writer.begin(1);
     writeResource(this.#writer, 1, span.resource);
     const scopeMark = this.#writer.begin(2);
-    writeScope(this.#writer, 1, span.scope);
+    writeScope(this.#writer, span.scope);
     this.#open = { like: span, resourceMark, scopeMark };
   }
 

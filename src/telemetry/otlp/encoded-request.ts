@@ -16,3 +16,10 @@ export interface EncodedBatch {
  * the lengths of the enclosing messages, which are written last.
  */
 export const MAXIMUM_REQUEST_BYTES = 4 * 1024 * 1024 - 4_096;
+
+export interface RequestLimits {
+  /** A request is closed before it grows over this, unless one item alone does. */
+  readonly targetBytes: number;
+  /** An item that alone is over this is left out. */
+  readonly maximumBytes: number;
+}

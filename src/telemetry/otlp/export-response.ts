@@ -1,5 +1,5 @@
 /** What a receiver answers: partial success, and the error details that carry a retry delay. */
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJsonString, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ExportLogsServiceResponseSchema } from "#gen/otlp/opentelemetry/proto/collector/logs/v1/logs_service_pb.ts";
 import { ExportMetricsServiceResponseSchema } from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
@@ -7,34 +7,58 @@ import { ExportTraceServiceResponseSchema } from "#gen/otlp/opentelemetry/proto/
 import type { OtlpSignal } from "./destination.ts";
 import type { SendOutcome } from "./send-outcome.ts";
 
-/** Answers are small; a larger one is not read. */
-export const MAXIMUM_RESPONSE_BYTES = 64 * 1024;
+/** A larger answer is not read, and counts as a refusal. Source: OTLP 1.x, "OTLP/HTTP Response". */
+export const MAXIMUM_RESPONSE_BYTES = 4 * 1024 * 1024;
+
+export type BodyEncoding = "protobuf" | "json";
+
+/** Texts of a receiver go to logs. */
+const MAXIMUM_MESSAGE_LENGTH = 500;
 
 /** The outcome of a request that was answered with success. Throws when `bytes` is not the signal's response. */
-export function parseExportResponse(signal: OtlpSignal, bytes: Uint8Array): SendOutcome {
-  const { rejected, message } = readPartialSuccess(signal, bytes);
-  if (rejected > 0n) return { kind: "partial", rejectedItems: Number(rejected), reason: message };
-  return message === "" ? { kind: "accepted" } : { kind: "accepted", note: message };
+export function parseExportResponse(
+  signal: OtlpSignal,
+  bytes: Uint8Array,
+  encoding: BodyEncoding = "protobuf",
+): SendOutcome {
+  const { rejected, message } = readPartialSuccess(signal, bytes, encoding);
+  const text = bounded(message);
+  if (rejected > 0n) return { kind: "partial", rejectedItems: Number(rejected), reason: text };
+  return text === "" ? { kind: "accepted" } : { kind: "accepted", note: text };
+}
+
+function bounded(text: string): string {
+  return text
+    .slice(0, MAXIMUM_MESSAGE_LENGTH)
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim();
 }
 
 function readPartialSuccess(
   signal: OtlpSignal,
   bytes: Uint8Array,
+  encoding: BodyEncoding,
 ): { readonly rejected: bigint; readonly message: string } {
   switch (signal) {
     case "traces": {
-      const { partialSuccess } = fromBinary(ExportTraceServiceResponseSchema, bytes);
+      const { partialSuccess } = parse(ExportTraceServiceResponseSchema, bytes, encoding);
       return { rejected: partialSuccess?.rejectedSpans ?? 0n, message: partialSuccess?.errorMessage ?? "" };
     }
     case "metrics": {
-      const { partialSuccess } = fromBinary(ExportMetricsServiceResponseSchema, bytes);
+      const { partialSuccess } = parse(ExportMetricsServiceResponseSchema, bytes, encoding);
       return { rejected: partialSuccess?.rejectedDataPoints ?? 0n, message: partialSuccess?.errorMessage ?? "" };
     }
     case "logs": {
-      const { partialSuccess } = fromBinary(ExportLogsServiceResponseSchema, bytes);
+      const { partialSuccess } = parse(ExportLogsServiceResponseSchema, bytes, encoding);
       return { rejected: partialSuccess?.rejectedLogRecords ?? 0n, message: partialSuccess?.errorMessage ?? "" };
     }
   }
+}
+
+function parse<D extends DescMessage>(schema: D, bytes: Uint8Array, encoding: BodyEncoding): MessageShape<D> {
+  if (encoding === "protobuf") return fromBinary(schema, bytes);
+  const text = Buffer.from(bytes).toString("utf8").trim();
+  return text === "" ? create(schema) : fromJsonString(schema, text, { ignoreUnknownFields: true });
 }
 
 interface RpcStatus {
@@ -53,6 +77,17 @@ export function parseRpcStatus(bytes: Uint8Array): RpcStatus | undefined {
       if (field.number === 3) retryDelayMs ??= readRetryDelayMs(field.bytes);
     }
     return { message, retryDelayMs };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The message of a `google.rpc.Status` in JSON; undefined when `bytes` is not one. */
+export function parseRpcStatusMessage(bytes: Uint8Array): string | undefined {
+  try {
+    const json: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    const isStatus = typeof json === "object" && json !== null && "message" in json;
+    return isStatus && typeof json.message === "string" ? json.message : undefined;
   } catch {
     return undefined;
   }

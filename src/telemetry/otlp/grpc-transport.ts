@@ -11,9 +11,9 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { Secret } from "#model/secret.ts";
-import { isAddress, isLoopback, type GrpcDestination, type OtlpSignal } from "./destination.ts";
+import { isAddress, isLoopback, redactSecrets, type GrpcDestination, type OtlpSignal } from "./destination.ts";
 import { MAXIMUM_RESPONSE_BYTES, parseExportResponse, parseRpcStatus } from "./export-response.ts";
-import { grpcOutcome, type SendOutcome, type Transport } from "./send-outcome.ts";
+import { grpcOutcome, redactOutcome, type SendOutcome, type Transport } from "./send-outcome.ts";
 
 const METHOD: Readonly<Record<OtlpSignal, string>> = {
   traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -33,6 +33,7 @@ export function createGrpcTransport(destination: GrpcDestination, signal: OtlpSi
     channelCredentials(destination),
     channelOptions(destination, userAgent),
   );
+  const redact = (text: string): string => redactSecrets(destination, text);
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(destination.headers)) {
     metadata.set(name, value instanceof Secret ? value.reveal() : value);
@@ -43,7 +44,7 @@ export function createGrpcTransport(destination: GrpcDestination, signal: OtlpSi
         const deadline = Date.now() + destination.timeoutMs;
         const answer = (error: ServiceError | null, response?: Buffer): void => {
           abort.removeEventListener("abort", cancel);
-          resolve(error === null ? successOutcome(signal, response) : failureOutcome(error));
+          resolve(redactOutcome(error === null ? successOutcome(signal, response) : failureOutcome(error), redact));
         };
         const call = client.makeUnaryRequest(
           METHOD[signal],

@@ -1,18 +1,40 @@
-/** OTLP over HTTP with protobuf bodies. Redirects are not followed: they could lead a token elsewhere. */
+/** OTLP over HTTP with protobuf or JSON bodies. Redirects are not followed: they could lead a token elsewhere. */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { promisify } from "node:util";
 import { gzip as gzipCallback } from "node:zlib";
 import { Secret } from "#model/secret.ts";
-import type { HttpDestination, OtlpSignal } from "./destination.ts";
-import { MAXIMUM_RESPONSE_BYTES, parseExportResponse, parseRpcStatus } from "./export-response.ts";
-import { httpOutcome, parseRetryAfter, type SendOutcome, type Transport } from "./send-outcome.ts";
+import { redactSecrets, type HttpDestination, type OtlpSignal } from "./destination.ts";
+import { encodeJson } from "./encode-json.ts";
+import {
+  MAXIMUM_RESPONSE_BYTES,
+  parseExportResponse,
+  parseRpcStatus,
+  parseRpcStatusMessage,
+  type BodyEncoding,
+} from "./export-response.ts";
+import type { ConnectionError } from "./network-problem.ts";
+import {
+  connectionOutcome,
+  httpOutcome,
+  parseRetryAfter,
+  redactOutcome,
+  refusedAnswer,
+  type SendOutcome,
+  type Transport,
+} from "./send-outcome.ts";
 
 const gzip = promisify(gzipCallback);
 const MAXIMUM_EXPLANATION_LENGTH = 200;
+const CONTENT_TYPE: Readonly<Record<BodyEncoding, string>> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
 
 export function createHttpTransport(destination: HttpDestination, signal: OtlpSignal, userAgent: string): Transport {
   const agent = createAgent(destination);
+  const encoding = destination.protocol === "http/json" ? "json" : "protobuf";
+  const redact = (text: string): string => redactSecrets(destination, text);
   const options: RequestOptions = {
     agent,
     host: destination.host,
@@ -21,14 +43,15 @@ export function createHttpTransport(destination: HttpDestination, signal: OtlpSi
     method: "POST",
     headers: {
       ...revealHeaders(destination),
-      "content-type": "application/x-protobuf",
+      "content-type": CONTENT_TYPE[encoding],
       "user-agent": userAgent,
       ...(destination.compression === "gzip" ? { "content-encoding": "gzip" } : {}),
     },
   };
 
   async function attempt(bytes: Uint8Array, abort: AbortSignal): Promise<SendOutcome> {
-    const body = destination.compression === "gzip" ? await gzip(bytes) : bytes;
+    const message = encoding === "json" ? encodeJson(signal, bytes) : bytes;
+    const body = destination.compression === "gzip" ? await gzip(message) : message;
     const response = await post(destination.secure, options, body, abort);
     const answer = await readBounded(response);
     return interpret(signal, response, answer);
@@ -38,10 +61,13 @@ export function createHttpTransport(destination: HttpDestination, signal: OtlpSi
     async send(bytes, abort) {
       const timeout = AbortSignal.timeout(destination.timeoutMs);
       try {
-        return await attempt(bytes, AbortSignal.any([abort, timeout]));
+        return redactOutcome(await attempt(bytes, AbortSignal.any([abort, timeout])), redact);
       } catch (error) {
-        if (timeout.aborted) return retry("timeout", `no answer within ${destination.timeoutMs} ms`);
-        return connectionOutcome(error);
+        if (abort.aborted) return connectionOutcome({ code: "cancelled", message: "" });
+        if (timeout.aborted) {
+          return connectionOutcome({ code: "timeout", message: `${destination.timeoutMs} ms` });
+        }
+        return redactOutcome(connectionOutcome(describeError(error)), redact);
       }
     },
     close: () => agent.destroy(),
@@ -99,6 +125,9 @@ async function readBounded(response: IncomingMessage): Promise<Buffer | undefine
 
 function interpret(signal: OtlpSignal, response: IncomingMessage, body: Buffer | undefined): SendOutcome {
   const statusCode = response.statusCode ?? 0;
+  if (body === undefined) {
+    return refusedAnswer("response_too_large", `HTTP ${statusCode} with more than ${MAXIMUM_RESPONSE_BYTES} bytes`);
+  }
   if (statusCode >= 200 && statusCode < 300) return interpretSuccess(signal, response, body);
   if (statusCode >= 300 && statusCode < 400) {
     const location = response.headers.location?.slice(0, MAXIMUM_EXPLANATION_LENGTH) ?? "somewhere else";
@@ -112,35 +141,42 @@ function interpret(signal: OtlpSignal, response: IncomingMessage, body: Buffer |
   return httpOutcome(statusCode, explanationOf(response, body), retryAfterMs);
 }
 
-function interpretSuccess(signal: OtlpSignal, response: IncomingMessage, body: Buffer | undefined): SendOutcome {
+function interpretSuccess(signal: OtlpSignal, response: IncomingMessage, body: Buffer): SendOutcome {
   const contentType = response.headers["content-type"] ?? "";
   if (contentType.startsWith("text/html")) {
     // A web page says yes to anything: this is no OTLP receiver, and silence would hide it.
-    return { kind: "refused", errorType: "invalid_response", reason: "the endpoint answers with a web page" };
+    return refusedAnswer("response_not_otlp", "a web page");
   }
-  if (body === undefined) return { kind: "accepted", note: "the answer is too large to be an OTLP response" };
-  if (!contentType.startsWith("application/x-protobuf")) return { kind: "accepted" };
+  const encoding = encodingOf(contentType);
+  if (encoding === undefined) {
+    const odd = `the answer is not an OTLP response, but ${contentType === "" ? "bytes of no type" : contentType}`;
+    return body.length === 0
+      ? { kind: "accepted" }
+      : { kind: "accepted", note: odd.slice(0, MAXIMUM_EXPLANATION_LENGTH) };
+  }
   try {
-    return parseExportResponse(signal, body);
+    return parseExportResponse(signal, body, encoding);
   } catch {
     return { kind: "accepted", note: "the answer is not an OTLP response" };
   }
 }
 
+function encodingOf(contentType: string): BodyEncoding | undefined {
+  if (contentType.startsWith(CONTENT_TYPE.protobuf)) return "protobuf";
+  return contentType.startsWith(CONTENT_TYPE.json) ? "json" : undefined;
+}
+
 /** Failures carry a `google.rpc.Status`, or text from something in between. */
-function explanationOf(response: IncomingMessage, body: Buffer | undefined): string {
-  if (body === undefined) return "";
-  const isProtobuf = (response.headers["content-type"] ?? "").startsWith("application/x-protobuf");
-  const text = isProtobuf ? parseRpcStatus(body)?.message : body.toString("utf8");
-  return (text ?? "").trim().slice(0, MAXIMUM_EXPLANATION_LENGTH);
+function explanationOf(response: IncomingMessage, body: Buffer): string {
+  const encoding = encodingOf(response.headers["content-type"] ?? "");
+  const message = encoding === "protobuf" ? parseRpcStatus(body)?.message : parseRpcStatusMessage(body);
+  const text = message ?? (encoding === "protobuf" ? "" : body.toString("utf8", 0, 4 * MAXIMUM_EXPLANATION_LENGTH));
+  return text.trim().slice(0, MAXIMUM_EXPLANATION_LENGTH);
 }
 
-function connectionOutcome(error: unknown): SendOutcome {
-  const code =
-    error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "connection_error";
-  return retry(code, error instanceof Error ? error.message || code : code);
-}
-
-function retry(errorType: string, reason: string): SendOutcome {
-  return { kind: "retry", errorType, reason };
+function describeError(error: unknown): ConnectionError {
+  if (!(error instanceof Error)) return { code: "connection_error", message: String(error) };
+  const code = "code" in error && typeof error.code === "string" ? error.code : "connection_error";
+  const rawPacket = "rawPacket" in error && error.rawPacket instanceof Uint8Array ? error.rawPacket : undefined;
+  return { code, message: error.message, rawPacket };
 }

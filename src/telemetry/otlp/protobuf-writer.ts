@@ -130,6 +130,19 @@ export class ProtobufWriter {
     }
   }
 
+  /** A signed integer of 32 bits, zigzag. */
+  sint32(field: number, value: number): void {
+    this.uint(field, value < 0 ? -2 * value - 1 : 2 * value);
+  }
+
+  /** Packed repeated uint64 as varints, each below 2^53. */
+  packedVarint(field: number, values: ArrayLike<number>): void {
+    this.#reserve(MAXIMUM_VARINT_BYTES * (values.length + 1));
+    const mark = this.begin(field);
+    for (let index = 0; index < values.length; index++) this.#varint(values[index] ?? 0);
+    this.end(mark);
+  }
+
   /** Lone surrogates become U+FFFD: the wire takes only valid UTF-8. */
   string(field: number, value: string): void {
     this.#reserve(2 * MAXIMUM_VARINT_BYTES + 3 * value.length);
@@ -151,6 +164,25 @@ export class ProtobufWriter {
     this.#reserve(bytes.length);
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  /**
+   * `raw` for length-delimited fields that are all of one number below 16, as another
+   * number below 16: the same attributes belong to different fields of different points.
+   */
+  rawAs(field: number, bytes: Uint8Array): void {
+    const start = this.#length;
+    this.raw(bytes);
+    for (let at = start; at < this.#length;) {
+      this.#buffer[at++] = field * 8 + 2;
+      let size = 0;
+      for (let scale = 1; ; scale *= 0x80) {
+        const byte = this.#buffer[at++] ?? 0;
+        size += (byte & 0x7f) * scale;
+        if (byte < 0x80) break;
+      }
+      at += size;
+    }
   }
 
   #packed(field: number, count: number): void {

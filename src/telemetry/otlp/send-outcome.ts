@@ -3,6 +3,13 @@
  * Source: OTLP 1.x, "Failures"; retryable codes are listed there and nothing else is.
  */
 import { status } from "@grpc/grpc-js";
+import {
+  describeProblem,
+  problemOfConnection,
+  problemOfGrpc,
+  problemOfHttpStatus,
+  type ConnectionError,
+} from "./network-problem.ts";
 
 /** What stands in the way, as far as one attempt can tell: a closed set, on both transports. */
 export const networkProblems = [
@@ -92,21 +99,47 @@ const RETRYABLE_HTTP = new Set([429, 502, 503, 504]);
 const MAXIMUM_AFTER_MS = 10 * 60_000;
 
 export function grpcOutcome(code: number, details: string, retryDelayMs: number | undefined): SendOutcome {
-  const errorType = status[code] ?? "UNKNOWN";
-  const reason = details === "" ? errorType : `${errorType}: ${details}`;
-  if (code === status.UNIMPLEMENTED) return { kind: "unsupported", errorType, reason };
+  const cause = problemOfGrpc(code, details);
+  const errorType = cause === "response_too_large" ? cause : (status[code] ?? "UNKNOWN");
+  const reason = describeProblem(cause, details === "" ? errorType : details);
+  if (code === status.UNIMPLEMENTED) return { kind: "unsupported", errorType, reason, cause };
   const exhausted = code === status.RESOURCE_EXHAUSTED && retryDelayMs !== undefined;
-  if (!exhausted && !RETRYABLE_GRPC.has(code)) return { kind: "refused", errorType, reason };
-  return { kind: "retry", errorType, reason, ...patience(retryDelayMs) };
+  if (!exhausted && !RETRYABLE_GRPC.has(code)) return { kind: "refused", errorType, reason, cause };
+  return { kind: "retry", errorType, reason, cause, ...patience(retryDelayMs) };
 }
 
 /** For answers that are not 2xx. */
 export function httpOutcome(statusCode: number, explanation: string, retryAfterMs: number | undefined): SendOutcome {
+  const cause = problemOfHttpStatus(statusCode, explanation);
   const errorType = String(statusCode);
-  const reason = explanation === "" ? `HTTP ${statusCode}` : `HTTP ${statusCode}: ${explanation}`;
-  if (statusCode === 404) return { kind: "unsupported", errorType, reason };
-  if (RETRYABLE_HTTP.has(statusCode)) return { kind: "retry", errorType, reason, ...patience(retryAfterMs) };
-  return { kind: "refused", errorType, reason };
+  const reason = describeProblem(
+    cause,
+    explanation === "" ? `HTTP ${statusCode}` : `HTTP ${statusCode}: ${explanation}`,
+  );
+  if (statusCode === 404) return { kind: "unsupported", errorType, reason, cause };
+  if (RETRYABLE_HTTP.has(statusCode)) return { kind: "retry", errorType, reason, cause, ...patience(retryAfterMs) };
+  return { kind: "refused", errorType, reason, cause };
+}
+
+/** The connection failed, or what came over it was not HTTP. */
+export function connectionOutcome(error: ConnectionError): SendOutcome {
+  const cause = problemOfConnection(error);
+  const reason = describeProblem(cause, error.message || error.code);
+  // An answer over the limit is not asked for again.
+  const kind = cause === "response_too_large" ? "refused" : "retry";
+  return { kind, errorType: error.code, reason, cause };
+}
+
+/** Answers success, and is no OTLP receiver's. */
+export function refusedAnswer(cause: "response_not_otlp" | "response_too_large", detail: string): SendOutcome {
+  const errorType = cause === "response_too_large" ? cause : "invalid_response";
+  return { kind: "refused", errorType, reason: describeProblem(cause, detail), cause };
+}
+
+/** With everything a receiver said passed through `redact`: it may repeat what it was sent. */
+export function redactOutcome(outcome: SendOutcome, redact: (text: string) => string): SendOutcome {
+  if (outcome.kind !== "accepted") return { ...outcome, reason: redact(outcome.reason) };
+  return outcome.note === undefined ? outcome : { ...outcome, note: redact(outcome.note) };
 }
 
 function patience(afterMs: number | undefined): { readonly afterMs?: number } {
