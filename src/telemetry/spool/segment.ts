@@ -39,7 +39,7 @@ export type SegmentRead =
   | { readonly kind: "damaged"; readonly items: number }
   | { readonly kind: "end" };
 
-/** Makes the file. */
+/** Makes the file. One of that name holds nothing: its first item was never written. */
 export async function createSegment(disk: SpoolDisk, path: string, first: number, createdMs: number): Promise<Segment> {
   const file = await disk.create(path);
   const head: SegmentHead = {

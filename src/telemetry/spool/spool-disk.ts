@@ -6,6 +6,7 @@ export interface SpoolDisk {
   makeDirectory(path: string): Promise<void>;
   /** Names in a directory; none when it does not exist. */
   list(path: string): Promise<readonly string[]>;
+  /** Empty, also when there is one. */
   create(path: string): Promise<SpoolFile>;
   open(path: string): Promise<SpoolFile>;
   /** No error when there is none. */
@@ -38,7 +39,7 @@ export const systemDisk: SpoolDisk = {
       throw error;
     }
   },
-  create: async (path) => spoolFile(await open(path, "wx+", FILE_MODE)),
+  create: async (path) => spoolFile(await open(path, "w+", FILE_MODE)),
   open: async (path) => spoolFile(await open(path, "r+")),
   async remove(path) {
     try {
