@@ -50,7 +50,8 @@ export async function startStore(
   const connection = createEtcdConnection({
     endpoints,
     ...(tls === undefined ? {} : { tls }),
-    activeTrace: () => telemetry.tracing.active(),
+    // A store of others has no use for what callers sent along.
+    traceHeaders: () => telemetry.tracing.inject(external ? "stranger" : "ours"),
     userAgent: `blixard/${environment.version}`,
   });
   const onWatchResume = createWatchResumeCounter(telemetry.metrics);

@@ -25,7 +25,8 @@ import { createStatusRepository } from "#store/status-repository.ts";
 import { createTraceRuleRepository } from "#store/trace-rule-repository.ts";
 import { createVmRepository } from "#store/vm-repository.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
-import type { Telemetry } from "#telemetry/port.ts";
+import type { TelemetryRuntime } from "#telemetry/create-telemetry.ts";
+import { followTraceRules } from "./follow-trace-rules.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeEnvironment } from "./node-environment.ts";
 import { observeCluster } from "./observe-cluster.ts";
@@ -44,7 +45,7 @@ interface WorkParts {
   readonly capabilities: RuntimeCapabilities;
 }
 
-type WorkEnvironment = NodeEnvironment & { readonly telemetry: Telemetry };
+type WorkEnvironment = NodeEnvironment & { readonly telemetry: TelemetryRuntime };
 
 const AGENT_STOP_TIMEOUT_MS = 5_000;
 
@@ -67,6 +68,7 @@ export async function startWork(
     newRuleId: randomUUID,
     tracing: telemetry.tracing,
   });
+  startTraceRules(environment, cache, lifecycle);
   startControl(environment, parts, lifecycle);
   const resources = await measureResources(environment);
   const agent = createAgent({
@@ -218,4 +220,17 @@ function observe(
   );
   groups.use(observeCluster({ cache, telemetry }));
   lifecycle.started({ name: "node metrics", stop: () => groups.dispose(), stopTimeoutMs: 1_000 });
+}
+
+function startTraceRules({ telemetry }: WorkEnvironment, cache: WatchCache, lifecycle: Lifecycle): void {
+  const stopping = new AbortController();
+  const { recorder } = telemetry;
+  const following = telemetry.tracing
+    .run(undefined, () => followTraceRules({ cache, recorder }, stopping.signal))
+    .catch((error: unknown) => telemetry.logger.error("trace rules are no longer followed", {}, error));
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await following;
+  };
+  lifecycle.started({ name: "trace rules", stop, stopTimeoutMs: 1_000 });
 }

@@ -1,11 +1,13 @@
 /**
  * Around every handler: its errors become the wire's, and the call ends when its
- * signal says so, even if the handler does not listen. Connect's own failures before
+ * signal says so, even if the handler does not listen. What changes something is put
+ * on record once it is accepted. Connect's own failures before
  * a handler (undecodable, too large) are described in `call-gate.ts`.
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Logger } from "#telemetry/port.ts";
+import { beginAudit } from "./audit.ts";
 import { callKey, type Call } from "./call.ts";
 import { isUnexpected, toConnectError } from "./errors.ts";
 import { describeRequest } from "./request-attributes.ts";
@@ -40,8 +42,10 @@ export function createCallInterceptor(logger: Logger): Interceptor {
     const call = request.contextValues.get(callKey);
     if (call !== undefined) call.reachedHandler = true;
     if (!request.stream) annotate(call, request.message);
+    const audit = beginAudit(logger, call, request);
     try {
-      const response = await untilAborted(next(request), request.signal);
+      const response = await untilAborted(next(audit.request), request.signal);
+      audit.accepted();
       return response.stream ? { ...response, message: relay(response.message, request.signal) } : response;
     } catch (error) {
       throw describe(error);

@@ -89,6 +89,7 @@ export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs
       return tracing.startSpan(rpcServer, {
         // Without a parent of its own the span would hang under whatever opened the listener.
         parent: place.parent,
+        baggage: place.baggage,
         links: place.links,
         name: call.rpcMethod,
         attributes: {

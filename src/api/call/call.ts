@@ -19,6 +19,8 @@ export interface Caller {
 
 export interface Call {
   readonly caller: Caller;
+  /** Of the connection; undefined on the unix socket. */
+  readonly peerAddress: string | undefined;
   readonly system: RpcSystem;
   /** undefined: the node has no such method. */
   readonly method: DescMethod | undefined;

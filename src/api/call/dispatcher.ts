@@ -11,12 +11,13 @@ import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { BlixardError } from "#model/errors.ts";
 import type { ManualSpan, Telemetry } from "#telemetry/port.ts";
 import type { HttpRequest, HttpResponse } from "../transport/http-front.ts";
+import { isAudited } from "./audit.ts";
 import { callKey, type Call, type Caller, type Refusal, type RejectionReason } from "./call.ts";
 import { OTHER_METHOD, type CallMeasurement, type CallTelemetry } from "./call-telemetry.ts";
 import { statusNameOf, toConnectError } from "./errors.ts";
 import { createMessageSizer, type BodyFraming } from "./message-sizes.ts";
 import { readBody } from "./read-body.ts";
-import { planSpanPlace } from "./trace-headers.ts";
+import { planSpanPlace, SAMPLING_HEADER } from "./trace-headers.ts";
 import { destroy, writeResponse } from "./write-response.ts";
 
 export interface CallLimits {
@@ -93,6 +94,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { caller, refusal } = view.identify(request, known?.service.typeName ?? "");
     const call: Call = {
       caller,
+      peerAddress: caller.listener === "unix" ? undefined : request.socket.remoteAddress,
       system: contentType.startsWith("application/grpc") ? "grpc" : "connectrpc",
       method: known?.method,
       rpcMethod: known === undefined ? OTHER_METHOD : path.slice(1),
@@ -136,7 +138,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function startSpan(call: Call, request: HttpRequest): ManualSpan {
-    const place = planSpanPlace((name) => headerOf(request, name), call.caller.authenticated);
+    const isKnown = call.caller.authenticated;
+    const incoming = telemetry.tracing.extract(
+      { get: (name) => headerOf(request, name), names: () => Object.keys(request.headers) },
+      isKnown ? "known" : "stranger",
+    );
+    const place = planSpanPlace(incoming, isKnown, headerOf(request, SAMPLING_HEADER));
     const { remoteAddress, remotePort } = request.socket;
     const peer = { listener: call.caller.listener, address: remoteAddress, port: remotePort };
     return callTelemetry.startSpan(call, place, peer, pathOf(request).slice(1, MAXIMUM_METHOD_LENGTH + 1));
@@ -218,7 +225,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 /** Refused calls could fill the recorder, and calls about traces would only clutter them. */
 function isTraced({ refusal, method }: Call): boolean {
   if (refusal !== undefined && refusal.reason !== "invalid") return false;
-  return method === undefined || !UNTRACED_SERVICES.has(method.parent.typeName);
+  return method === undefined || !UNTRACED_SERVICES.has(method.parent.typeName) || isAudited(method);
 }
 
 /** Why the handler was not reached, unless the caller gave up by itself. */

@@ -1,42 +1,39 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UNDECIDED_TRACE_STATE } from "#model/trace-context.ts";
+import { type TraceContext, UNDECIDED_TRACE_STATE } from "#model/trace-context.ts";
 import { planSpanPlace } from "./trace-headers.ts";
 
-const traceId = "0af7651916cd43dd8448eb211c80319c";
-const spanId = "b7ad6b7169203331";
-const traceparent = `00-${traceId}-${spanId}-01`;
-const place = (headers: Readonly<Record<string, string>>, authenticated = true) =>
-  planSpanPlace((name) => headers[name], authenticated);
+const context: TraceContext = { traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true };
+const baggage = "user=alice";
 
-test("a known caller's trace is continued with its decision and state", () => {
-  assert.deepEqual(place({ traceparent, tracestate: "vendor=1" }), {
-    parent: { traceId, spanId, sampled: true, traceState: "vendor=1" },
+test("a known caller's trace is continued, with its decision, its vendors' state and its baggage", () => {
+  const carried = { ...context, traceState: "vendor=1", baggage };
+  assert.deepEqual(planSpanPlace({ context: carried, baggage }, true, undefined), {
+    parent: carried,
+    baggage,
     links: [],
   });
 });
 
-test("a caller that defers gets its ids continued and the decision left to the node", () => {
-  const headers = { traceparent: traceparent.replace(/01$/, "00"), "blixard-sampling": "defer" };
-  assert.deepEqual(place(headers).parent, { traceId, spanId, sampled: false, traceState: UNDECIDED_TRACE_STATE });
-  assert.equal(place({ ...headers, tracestate: "vendor=1" }).parent?.traceState, `${UNDECIDED_TRACE_STATE},vendor=1`);
+test("a known caller may leave the sampling decision to the node", () => {
+  const place = planSpanPlace({ context: { ...context, traceState: "vendor=1" }, baggage: undefined }, true, "defer");
+  assert.equal(place.parent?.traceState, `${UNDECIDED_TRACE_STATE},vendor=1`);
 });
 
-test("a stranger's trace is linked from a new one, and cannot force sampling", () => {
-  const { parent, links } = place({ traceparent, "blixard-sampling": "defer" }, false);
-  assert.equal(parent, null);
-  assert.deepEqual(links, [{ context: { traceId, spanId, sampled: true }, relation: "caller" }]);
-});
-
-test("without a header, or with a broken one, a new trace begins", () => {
-  for (const broken of [
-    undefined,
-    "",
-    "garbage",
-    `00-${"0".repeat(32)}-${spanId}-01`,
-    `ff-${traceId}-${spanId}-01`,
-    `00-${traceId}-${spanId}`,
-  ]) {
-    assert.deepEqual(place(broken === undefined ? {} : { traceparent: broken }), { parent: null, links: [] });
+test("a stranger's trace is linked from a new one, and cannot force sampling or bring baggage", () => {
+  for (const sampling of [undefined, "defer"]) {
+    assert.deepEqual(planSpanPlace({ context, baggage }, false, sampling), {
+      parent: null,
+      baggage: undefined,
+      links: [{ context, relation: "caller" }],
+    });
   }
+});
+
+test("without a context a new trace begins; a known caller's baggage travels in it", () => {
+  assert.deepEqual(planSpanPlace({ context: undefined, baggage }, true, undefined), {
+    parent: null,
+    baggage,
+    links: [],
+  });
 });

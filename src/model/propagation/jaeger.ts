@@ -7,6 +7,8 @@ import { type HeaderReader, type Headers, paddedId, type TraceFormat } from "./h
 
 const MAXIMUM_LENGTH = 256;
 const BAGGAGE_PREFIX = "uberctx-";
+/** `-bin` would announce bytes. */
+const GRPC_KEY = /^[0-9a-z_.-]+(?<!-bin)$/;
 const SAMPLED = 1;
 const DEBUG = 2;
 
@@ -38,9 +40,12 @@ export function extractJaegerBaggage(headers: HeaderReader): string | undefined 
   return formatBaggage(members).header;
 }
 
-/** Keys become lower case on the way, as all headers' names do. */
+/** Keys become lower case on the way, as all headers' names do; those that no header of gRPC can have stay behind. */
 export function injectJaegerBaggage(members: readonly BaggageMember[], headers: Headers): void {
-  for (const { key, value } of members) headers[`${BAGGAGE_PREFIX}${key.toLowerCase()}`] = encodeURIComponent(value);
+  for (const { key, value } of members) {
+    const name = key.toLowerCase();
+    if (GRPC_KEY.test(name)) headers[`${BAGGAGE_PREFIX}${name}`] = encodeURIComponent(value);
+  }
 }
 
 function decode(text: string): string | undefined {

@@ -99,7 +99,7 @@ test("Jaeger's baggage becomes W3C's and back", () => {
   const propagation = createPropagation(["jaeger"]);
   const { baggage } = propagation.extract(reader({ "uberctx-user": "al%20ice", "uberctx-bad": "%", other: "x" }));
   assert.equal(baggage, "user=al%20ice");
-  const headers = propagation.inject({ traceId, spanId, sampled: true, baggage: "user=al%20ice" });
+  const headers = propagation.inject({ traceId, spanId, sampled: true, baggage: "user=al%20ice,a!=1,x-bin=2" });
   assert.deepEqual(headers, { "uber-trace-id": `${traceId}:${spanId}:0:1`, "uberctx-user": "al%20ice" });
 });
 

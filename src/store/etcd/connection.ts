@@ -24,7 +24,6 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { BlixardError } from "#model/errors.ts";
-import { formatTraceparent, type TraceContext } from "#model/trace-context.ts";
 import { NotSentError } from "./call-failure.ts";
 import { describeEndpoint, type EtcdEndpoint, type EtcdTls, isAddress } from "./endpoint.ts";
 
@@ -32,8 +31,8 @@ export interface EtcdConnectionOptions {
   /** At least one; the members of one cluster. */
   readonly endpoints: readonly EtcdEndpoint[];
   readonly tls?: EtcdTls;
-  /** The span under which a call is made; etcd >= 3.5 continues it. */
-  readonly activeTrace?: () => TraceContext | undefined;
+  /** What tells of the span under which a call is made; etcd >= 3.5 continues W3C's. */
+  readonly traceHeaders?: () => Readonly<Record<string, string>>;
   readonly userAgent?: string;
 }
 
@@ -84,10 +83,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
   function metadataOf(requireLeader: boolean): Metadata {
     const metadata = new Metadata();
     if (requireLeader) metadata.set("hasleader", "true");
-    const trace = options.activeTrace?.();
-    if (trace === undefined) return metadata;
-    metadata.set("traceparent", formatTraceparent(trace));
-    if (trace.traceState !== undefined) metadata.set("tracestate", trace.traceState);
+    for (const [name, value] of Object.entries(options.traceHeaders?.() ?? {})) metadata.set(name, value);
     return metadata;
   }
 

@@ -15,7 +15,6 @@ import {
 } from "@grpc/grpc-js";
 import { KV, type TxnRequest, TxnRequestSchema, TxnResponseSchema } from "#gen/etcd/etcd/etcdserverpb/rpc_pb.ts";
 import { BlixardError, type ErrorCode } from "#model/errors.ts";
-import type { TraceContext } from "#model/trace-context.ts";
 import { createSystemClock } from "../clock.ts";
 import type { KeyValueStore } from "../key-value-store.ts";
 import { createEtcdConnection } from "./connection.ts";
@@ -29,7 +28,7 @@ interface Failure {
 let folder: string;
 let server: Server;
 let store: KeyValueStore;
-let trace: TraceContext | undefined;
+let headers: Readonly<Record<string, string>>;
 /** What the next calls are answered with; then they succeed. */
 let failures: Failure[];
 let received: Metadata[];
@@ -38,7 +37,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "blixard-fake-etcd-"));
   failures = [];
   received = [];
-  trace = undefined;
+  headers = {};
   server = new Server();
   server.addService(txnOnly, { txn: answer });
   const path = join(folder, "socket");
@@ -47,7 +46,7 @@ beforeEach(async () => {
       error === null ? resolve() : reject(error),
     );
   });
-  const connection = createEtcdConnection({ endpoints: [{ kind: "unix", path }], activeTrace: () => trace });
+  const connection = createEtcdConnection({ endpoints: [{ kind: "unix", path }], traceHeaders: () => headers });
   store = createEtcdKeyValueStore({ connection, clock: createSystemClock(), random: () => 0, timeoutMs: 2000 });
 });
 afterEach(async () => {
@@ -142,7 +141,7 @@ test("a store that never gets a leader is given up at the deadline, and certainl
 
 test("every call asks for a leader and carries the trace it belongs to", async () => {
   await write();
-  trace = { traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true, traceState: "vendor=1" };
+  headers = { traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`, tracestate: "vendor=1" };
   await write();
   const [without, within] = received;
   assert.deepEqual(without?.get("hasleader"), ["true"]);
