@@ -29,7 +29,7 @@ export function checkFamily(family: PageFamily, format: PageFormat): void {
     throw new Error(`${family.name}: ${message}`);
   };
   checkOrder(family, fail);
-  for (const sample of family.samples) checkSample(family, sample, fail);
+  for (const sample of family.samples) checkSample(family, sample, format, fail);
   if (family.type === "histogram" || family.type === "gaugehistogram") checkHistogram(family, format, fail);
   if (family.type === "summary") checkSummary(family, fail);
 }
@@ -46,11 +46,18 @@ export function checkClashes(families: readonly PageFamily[], format: PageFormat
   }
 }
 
-function checkSample({ name: familyName, type }: PageFamily, { name, labels, value }: PageSample, fail: Fail): void {
+function checkSample(
+  { name: familyName, type }: PageFamily,
+  { name, labels, value }: PageSample,
+  format: PageFormat,
+  fail: Fail,
+): void {
   const suffix = name.slice(familyName.length);
   const counts = type === "counter" || ["_total", "_bucket", "_count", "_sum", "_gcount"].includes(suffix);
   if (counts && Number.isNaN(value)) fail(`${name} is NaN`);
-  if (counts && value < 0) fail(`${name} is below zero`);
+  // Prometheus text lets a sum fall.
+  const mayFall = format === "prometheus_text" && suffix === "_sum";
+  if (counts && value < 0 && !mayFall) fail(`${name} is below zero`);
   if (["_bucket", "_count", "_gcount"].includes(suffix) && type !== "counter" && !Number.isInteger(value)) {
     fail(`${name} is no whole number`);
   }

@@ -140,7 +140,10 @@ function readExemplar(text: string, format: PageFormat, fail: Fail): PageExempla
   const labels = new Map<string, string>();
   const rest = readLabels(text, labels, fail);
   const [, valueText = "", timeText] = EXEMPLAR_VALUE.exec(rest) ?? fail("not an exemplar's value");
-  const codePoints = [...labels].reduce((sum, [name, value]) => sum + Array.from(name).length + Array.from(value).length, 0);
+  const codePoints = [...labels].reduce(
+    (sum, [name, value]) => sum + Array.from(name).length + Array.from(value).length,
+    0,
+  );
   if (codePoints > MAXIMUM_EXEMPLAR_CODE_POINTS) fail(`an exemplar of ${codePoints} code points`);
   if (timeText !== undefined && !FINITE_TIME.test(timeText)) fail("not an exemplar's time");
   return {

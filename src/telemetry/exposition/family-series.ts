@@ -1,5 +1,5 @@
 /** The series of a page's family in the order in which they are written. */
-import type { MetricFamily, Series, SeriesAttribute } from "../metrics/snapshot.ts";
+import type { Exemplar, HistogramSeries, MetricFamily, Series, SeriesAttribute } from "../metrics/snapshot.ts";
 import type { PageFamily } from "./page-family.ts";
 import { prometheusLabelName } from "./prometheus-names.ts";
 
@@ -26,6 +26,16 @@ export function* seriesOf(page: PageFamily): Generator<PageSeries, void, void> {
  */
 export function mayRepeat({ parts }: PageFamily): boolean {
   return parts.length > 1 || parts[0]?.scope !== undefined;
+}
+
+/** The counts of the explicit buckets, the last one's too; of a histogram without bounds there is one bucket. */
+export function bucketCountsOf({ bounds, bucketCounts, count }: HistogramSeries): ArrayLike<number> {
+  return bounds.length === 0 ? [count] : bucketCounts;
+}
+
+/** Source: OpenMetrics 1.0, "Exemplars": the value lies inside its bucket. */
+export function isInside({ value }: Exemplar, bounds: Float64Array, bucket: number): boolean {
+  return value > (bounds[bucket - 1] ?? -Infinity) && value <= (bounds[bucket] ?? Infinity);
 }
 
 /** A label name for an attribute's key; a histogram's `le` is its own. */

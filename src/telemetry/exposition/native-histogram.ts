@@ -44,7 +44,7 @@ export function nativeHistogramOf(buckets: ExponentialBuckets): NativeHistogram 
       spans.push({ offset: gap, length: 1 });
     } else {
       for (let empty = 0; empty < gap; empty++) {
-        deltas.push(-last);
+        deltas.push(0 - last);
         last = 0;
       }
       span.length += gap + 1;

@@ -10,7 +10,7 @@
 import type { Exemplar, HistogramSeries, MetricFamily, NumberSeries, Series } from "../metrics/snapshot.ts";
 import { ProtobufWriter } from "../otlp/protobuf-writer.ts";
 import { escapeName } from "./escaping.ts";
-import { labelNameIn, mayRepeat, seriesOf } from "./family-series.ts";
+import { bucketCountsOf, isInside, labelNameIn, mayRepeat, seriesOf } from "./family-series.ts";
 import { cachedLabelNames, forEachLabel } from "./labels.ts";
 import { nativeHistogramOf, ZERO_THRESHOLD } from "./native-histogram.ts";
 import { type PageFamily, TARGET_INFO } from "./page-family.ts";
@@ -157,7 +157,8 @@ function writeCounter(writer: ProtobufWriter, series: NumberSeries): void {
 }
 
 function writeHistogram(writer: ProtobufWriter, series: HistogramSeries): void {
-  const { bounds, bucketCounts, exemplars, exponential } = series;
+  const { bounds, exemplars, exponential } = series;
+  const bucketCounts = bucketCountsOf(series);
   const histogram = writer.begin(METRIC.histogram);
   const native = exponential === undefined ? undefined : nativeHistogramOf(exponential);
   const classic = bounds.length > 0 || native === undefined;
@@ -187,7 +188,9 @@ function writeHistogram(writer: ProtobufWriter, series: HistogramSeries): void {
   writer.end(histogram);
 }
 
-function writeBuckets(writer: ProtobufWriter, { bounds, bucketCounts, exemplars }: HistogramSeries): void {
+function writeBuckets(writer: ProtobufWriter, series: HistogramSeries): void {
+  const { bounds, exemplars } = series;
+  const bucketCounts = bucketCountsOf(series);
   let upTo = 0;
   for (let index = 0; index <= bounds.length; index++) {
     upTo += bucketCounts[index] ?? 0;
@@ -195,7 +198,9 @@ function writeBuckets(writer: ProtobufWriter, { bounds, bucketCounts, exemplars 
     const bucket = writer.begin(HISTOGRAM.bucket);
     writer.int64(BUCKET.cumulativeCount, upTo);
     writer.double(BUCKET.upperBound, bounds[index] ?? Infinity);
-    if (exemplar !== undefined) writeExemplar(writer, BUCKET.exemplar, exemplar);
+    if (exemplar !== undefined && isInside(exemplar, bounds, index)) {
+      writeExemplar(writer, BUCKET.exemplar, exemplar);
+    }
     writer.end(bucket);
   }
 }

@@ -10,7 +10,7 @@ import type { Exemplar, HistogramSeries, MetricFamily, NumberSeries, Series } fr
 import { escapeHelp, escapeQuoted, formatBound, formatValue, toByteString } from "./byte-text.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
 import { escapeName } from "./escaping.ts";
-import { labelNameIn, mayRepeat, seriesOf } from "./family-series.ts";
+import { bucketCountsOf, isInside, labelNameIn, mayRepeat, seriesOf } from "./family-series.ts";
 import { cachedLabelNames, labelsText } from "./labels.ts";
 import { baseName, type PageFamily, TARGET_INFO } from "./page-family.ts";
 import type { PageContext } from "./page.ts";
@@ -96,7 +96,8 @@ class FamilyText {
 
   #writeHistogram(series: HistogramSeries, labels: string): void {
     const writer = this.#writer;
-    const { bounds, bucketCounts, exemplars } = series;
+    const { bounds, exemplars } = series;
+    const bucketCounts = bucketCountsOf(series);
     const bucketStart = `${this.#baseName}_bucket{${labels === "" ? "" : `${labels},`}`;
     const ends = this.#endsOf(bounds);
     let upTo = 0;
@@ -158,11 +159,6 @@ class FamilyText {
 /** Prometheus text knows neither infos nor statesets. */
 function textType(type: PageFamily["type"]): string {
   return type === "info" || type === "stateset" ? "gauge" : type;
-}
-
-/** Source: OpenMetrics 1.0, "Exemplars": the value lies inside its bucket. */
-function isInside({ value }: Exemplar, bounds: Float64Array, bucket: number): boolean {
-  return value > (bounds[bucket - 1] ?? -Infinity) && value <= (bounds[bucket] ?? Infinity);
 }
 
 /** ids only, of 63 code points with their names: 128 are allowed. */
