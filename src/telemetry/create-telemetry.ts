@@ -42,6 +42,7 @@ import type { TelemetryOptions } from "./telemetry-options.ts";
 import { createContextPolicy } from "./tracing/context-policy.ts";
 import { createInertTracing } from "./tracing/inert-tracing.ts";
 import { createExceptions, notingExceptions } from "./tracing/exceptions.ts";
+import { createThirdPartyMetrics } from "./third-party/third-party-metrics.ts";
 import { createTracing, type TracingRuntime } from "./tracing/tracing.ts";
 
 /** How the page is served; what is on it, telemetry knows. */
@@ -163,7 +164,10 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
   const groups = new DisposableStack();
   if (options.tracing.enabled) groups.use(observeRecorder(metrics, recorder));
   if (options.metrics.enabled && options.metrics.runtimeMetrics) groups.use(observeRuntimeMetrics({ metrics }));
-  if (options.registerGlobally === true) tracing.registerGlobally();
+  if (options.registerGlobally === true) {
+    tracing.registerGlobally();
+    if (engine !== undefined) groups.use(createThirdPartyMetrics({ engine, logger })).registerGlobally();
+  }
   client.start();
   let stopping: Promise<void> | undefined;
 
