@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
+  nodeBuild,
+  nodeState,
   rpcServerCallDuration,
   telemetryMeasurementsDropped,
   telemetrySeriesCount,
@@ -259,4 +261,130 @@ test("two metrics of one name and different instruments: the second counts nothi
   engine.bind({ ...vmUptime, instrument: "histogram" } as const, vmA).record(1);
   assert.deepEqual(valuesOf(engine, vmUptime), [1]);
   assert.equal(valueWith(engine, telemetryMeasurementsDropped, "type"), 1);
+});
+
+describe("infos and statesets", () => {
+  const build = { "service.version": "1.0", "process.runtime.name": "nodejs", "process.runtime.version": "26" };
+
+  test("an info is 1 until it is removed", () => {
+    const engine = createMetricsEngine({ clock: createManualClock() });
+    const cell = engine.bind(nodeBuild, build);
+    assert.deepEqual(valuesOf(engine, nodeBuild), [1]);
+    cell.remove();
+    assert.deepEqual(valuesOf(engine, nodeBuild), []);
+  });
+
+  test("a stateset is silent until it is set, then has one series a state of which one is 1", () => {
+    const engine = createMetricsEngine({ clock: createManualClock() });
+    const cell = engine.bind(nodeState, {});
+    assert.ok(valuesOf(engine, nodeState).every(Number.isNaN));
+    cell.set("starting");
+    engine.bind(nodeState, {}).set("ready");
+    const states = seriesOf(engine, nodeState).map(({ attributes }) => attributes[0]?.[1]);
+    assert.deepEqual(states, ["starting", "ready", "stopping", "down"]);
+    assert.deepEqual(valuesOf(engine, nodeState), [0, 1, 0, 0]);
+    cell.remove();
+    assert.deepEqual(seriesOf(engine, nodeState), []);
+  });
+
+  test("a state that the registry does not list changes nothing and is counted", () => {
+    const engine = createMetricsEngine({ clock: createManualClock() });
+    const cell = engine.bind(nodeState, {});
+    cell.set("ready");
+    cell.set("asleep");
+    assert.equal(valueWith(engine, nodeState, "ready"), 1);
+    assert.equal(valueWith(engine, telemetryMeasurementsDropped, "type"), 1);
+  });
+
+  test("a stateset has all its states or none", () => {
+    const engine = createMetricsEngine({ clock: createManualClock(), seriesLimits: { [nodeState.name]: 4 } });
+    engine.bind(nodeState, {}).set("ready");
+    assert.deepEqual(seriesOf(engine, nodeState), []);
+    assert.equal(valueWith(engine, telemetrySeriesOverflows, nodeState.name), 1);
+  });
+});
+
+describe("cardinality", () => {
+  test("the operator's limit for one metric goes before the registry's, and that before the default", () => {
+    const engine = createMetricsEngine({
+      clock: createManualClock(),
+      defaultSeriesLimit: 7,
+      seriesLimits: { [vmUptime.name]: 3 },
+    });
+    engine.bind(vmUptime, vmA);
+    engine.bind({ ...vmCount, seriesLimit: 5 }, { "blixard.vm.state": "running" });
+    engine.bind(vmPanics, {});
+    const limits = new Map(engine.cardinality().metrics.map(({ name, limit }) => [name, limit]));
+    assert.deepEqual(
+      [vmUptime, vmCount, vmPanics].map(({ name }) => limits.get(name)),
+      [3, 5, 7],
+    );
+  });
+
+  test("says who costs what: series, lines of the page, refusals, values of each attribute", () => {
+    const engine = createMetricsEngine({ clock: createManualClock(), seriesLimits: { [vmUptime.name]: 4 } });
+    for (let index = 0; index < 5; index++) {
+      engine.bind(vmUptime, { "blixard.vm.id": `vm-${index}`, "blixard.vm.name": "same" }).set(1);
+    }
+    for (const method of ["a/B", "a/C"]) {
+      engine.bind(rpcServerCallDuration, { "rpc.system.name": "grpc", "rpc.method": method }).record(1);
+    }
+    const report = engine.cardinality();
+    assert.deepEqual(
+      report.metrics.find(({ name }) => name === vmUptime.name),
+      {
+        name: vmUptime.name,
+        prometheusName: vmUptime.prometheusName,
+        instrument: "gauge",
+        series: 4,
+        samples: 4,
+        limit: 4,
+        overflows: 2,
+        attributes: [
+          { name: "blixard.vm.id", distinctValues: 3 },
+          { name: "blixard.vm.name", distinctValues: 1 },
+          { name: "otel.metric.overflow", distinctValues: 1 },
+        ],
+        perVm: true,
+      },
+    );
+    const calls = report.metrics.find(({ name }) => name === rpcServerCallDuration.name);
+    assert.equal(calls?.series, 2);
+    assert.equal(calls.samples, 2 * (rpcServerCallDuration.buckets.length + 3));
+    assert.equal(calls.perVm, false);
+    assert.equal(
+      report.series,
+      engine.families().reduce((sum, { series }) => sum + series.length, 0),
+    );
+    assert.ok(report.metrics.every(({ series }, index) => series <= (report.metrics[index - 1]?.series ?? Infinity)));
+  });
+});
+
+describe("exponential buckets", () => {
+  const call = { "rpc.system.name": "grpc", "rpc.method": "a/B" } as const;
+  const record = (engine: MetricsEngine): Series | undefined => {
+    const cell = engine.bind(rpcServerCallDuration, call);
+    for (const value of [0, 0.2, 0.3, 40]) cell.record(value);
+    return seriesOf(engine, rpcServerCallDuration)[0];
+  };
+
+  test("hold the same measurements as the explicit ones", () => {
+    const series = record(createMetricsEngine({ clock: createManualClock() }));
+    assert.ok(series?.kind === "histogram" && series.exponential !== undefined);
+    const { zeroCount, positiveCounts, minimum, maximum } = series.exponential;
+    assert.equal(zeroCount, 1);
+    assert.equal(
+      Array.from(positiveCounts).reduce((sum, count) => sum + count, 0),
+      3,
+    );
+    assert.deepEqual([minimum, maximum], [0, 40]);
+  });
+
+  test("are not kept when nobody wants them", () => {
+    const engine = createMetricsEngine({ clock: createManualClock(), exponentialHistograms: false });
+    const series = record(engine);
+    assert.ok(series?.kind === "histogram");
+    assert.equal(series.exponential, undefined);
+    assert.equal(series.count, 4);
+  });
 });
