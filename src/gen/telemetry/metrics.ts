@@ -1894,7 +1894,7 @@ export const vmUptime = {
       requirement: "required"
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** CPU time of the VM's hypervisor. */
@@ -1928,7 +1928,7 @@ export const vmCpuTime = {
       ]
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Virtual CPUs the VM may use. */
@@ -1949,7 +1949,7 @@ export const vmVcpuLimit = {
       requirement: "required"
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Memory the guest was given. */
@@ -1970,7 +1970,7 @@ export const vmMemoryLimit = {
       requirement: "required"
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Memory in use, by whose account; the guest's only if it has an agent. */
@@ -2000,7 +2000,7 @@ export const vmMemoryUsage = {
       ]
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Bytes the guest read from and wrote to its disks. */
@@ -2033,7 +2033,7 @@ export const vmDiskIo = {
       ]
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Reads and writes of the guest on its disks. */
@@ -2066,7 +2066,7 @@ export const vmDiskOperations = {
       ]
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Time since the VM last answered for its usage; a hung VM's grows, its last values stay. */
@@ -2087,7 +2087,7 @@ export const vmUsageAge = {
       requirement: "required"
     }
   },
-  seriesLimit: 250000
+  seriesLimit: 50000
 } as const;
 
 /** Duration of database client operations. */
