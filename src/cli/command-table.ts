@@ -99,6 +99,27 @@ export const commandTable: Readonly<Record<string, NounEntry>> = {
       },
     },
   },
+  telemetry: {
+    summary: "metrics, traces and logs of a node",
+    verbs: {
+      doctor: {
+        summary: "Finds out why telemetry does not arrive, and says what to do.",
+        load: async () => (await import("./commands/telemetry/doctor.ts")).telemetryDoctor,
+      },
+      cardinality: {
+        summary: "Shows what each metric costs, and what more VMs would cost.",
+        load: async () => (await import("./commands/telemetry/cardinality.ts")).telemetryCardinality,
+      },
+      trace: {
+        summary: "Exports every trace of one VM for a time, whatever the sampling ratio.",
+        load: async () => (await import("./commands/telemetry/trace.ts")).telemetryTrace,
+      },
+      "log-level": {
+        summary: "Shows or changes what a node logs, while it runs.",
+        load: async () => (await import("./commands/telemetry/log-level.ts")).telemetryLogLevel,
+      },
+    },
+  },
   config: {
     summary: "a node's configuration",
     verbs: {

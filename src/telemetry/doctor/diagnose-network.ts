@@ -14,6 +14,7 @@ const MAXIMUM_NAMED = 3;
 export function diagnoseResolve(observation: ResolveObservation, subject: Subject): Verdict {
   if (observation.kind === "resolved") {
     const { addresses } = observation;
+    if (addresses[0] === subject.host) return ok("an address: there is no name to look up");
     const named = addresses.slice(0, MAXIMUM_NAMED).join(", ");
     return ok(`${subject.host} is ${named}${addresses.length > MAXIMUM_NAMED ? ", …" : ""}`);
   }

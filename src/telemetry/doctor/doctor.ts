@@ -276,14 +276,14 @@ class Diagnosis {
       );
       yield scrape("duplicates", { value: verdict, durationMs: 0 });
     }
-    const own = { target: "node", durationMs: 0 } as const;
-    if (!this.#clockSeen) yield { ...own, step: "clock", ...skipped("nobody who was asked tells the time") };
     for (const status of node.status()) {
       const subject = { ...noSubject, signals: [status.signal], section: status.signal, origin: status.destination };
       for (const { step, verdict } of diagnoseDelivery(status, subject)) {
         yield { target: status.destination, signal: status.signal, step, ...verdict, durationMs: 0 };
       }
     }
+    const own = { target: "node", durationMs: 0 } as const;
+    if (!this.#clockSeen) yield { ...own, step: "clock", ...skipped("nobody who was asked tells the time") };
     yield { ...own, step: "cardinality", ...diagnoseCardinality(node.cardinality()) };
   }
 
