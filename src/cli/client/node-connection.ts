@@ -11,8 +11,8 @@ import type { NodeAddress } from "./find-node.ts";
 
 /** Deadline of calls that answer once. */
 const UNARY_TIMEOUT_MS = 30_000;
-/** Its generated code is not worth loading for its name. */
-const UNTRACED_SERVICE = "blixard.v1.TelemetryService";
+/** Calls about traces would only clutter them; those that change something are traced like any other. */
+const UNTRACED_METHOD = /^blixard\.v1\.TelemetryService\/(?!(Create|Delete|Set)[A-Z])/;
 const MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 export class NodeConnection implements AsyncDisposable {
@@ -87,9 +87,9 @@ function tokenInterceptor(token: string): Interceptor {
 
 function tracingInterceptor(trace: CommandTrace, statusOf: (error: unknown) => string): Interceptor {
   return (next) => async (request) => {
-    // Calls about traces would only clutter them.
-    if (request.service.typeName === UNTRACED_SERVICE) return next(request);
-    const span = trace.startCall(`${request.service.typeName}/${request.method.name}`);
+    const method = `${request.service.typeName}/${request.method.name}`;
+    if (UNTRACED_METHOD.test(method)) return next(request);
+    const span = trace.startCall(method);
     for (const [name, value] of Object.entries(span.headers)) request.header.set(name, value);
     try {
       const response = await next(request);

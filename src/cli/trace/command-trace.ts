@@ -10,6 +10,7 @@
  * A command that only reads takes no part in this of its own accord: to load what
  * handing in takes would cost it a tenth of its time. Then the node starts the trace.
  */
+import { formatBaggage, parseBaggage } from "#model/baggage.ts";
 import { formatTraceparent, parseTraceparent, type TraceContext } from "#model/trace-context.ts";
 
 export interface TraceSources {
@@ -59,7 +60,7 @@ export class CommandTrace {
 
   /** @param recorded whether it makes a trace of its own; an inherited one is continued in any case */
   constructor(command: string, sources: TraceSources, recorded: boolean) {
-    const { TRACEPARENT: traceparent = "", TRACESTATE: traceState } = sources.environment;
+    const { TRACEPARENT: traceparent = "", TRACESTATE: traceState, BAGGAGE: baggage } = sources.environment;
     const inherited = parseTraceparent(traceparent, traceState);
     this.command = command;
     this.#sources = sources;
@@ -71,6 +72,7 @@ export class CommandTrace {
       spanId: sources.randomHex(8),
       sampled: inherited?.sampled ?? false,
       ...(inherited?.traceState === undefined ? {} : { traceState: inherited.traceState }),
+      ...passedOn(baggage),
     };
   }
 
@@ -81,7 +83,8 @@ export class CommandTrace {
 
   /** @param method `blixard.v1.VmService/CreateVm` */
   startCall(method: string): CallSpan {
-    if (!this.#recorded) return { headers: {}, end: () => {} };
+    const baggage: Record<string, string> = this.context.baggage === undefined ? {} : { baggage: this.context.baggage };
+    if (!this.#recorded) return { headers: baggage, end: () => {} };
     const context = { ...this.context, spanId: this.#sources.randomHex(8) };
     const startTimeMs = this.#sources.now();
     const end: CallSpan["end"] = ({ status, errorMessage }) => {
@@ -108,6 +111,7 @@ export class CommandTrace {
         traceparent: formatTraceparent(context),
         ...(context.traceState === undefined ? {} : { tracestate: context.traceState }),
         ...(context.sampled ? {} : { [SAMPLING_HEADER]: "defer" }),
+        ...baggage,
       },
       end,
     };
@@ -144,4 +148,11 @@ export class CommandTrace {
   get hasCalls(): boolean {
     return this.#finished.length + this.#open.size > 0;
   }
+}
+
+/** What is well-formed and within the limits; the node decides what it takes of it. */
+function passedOn(header: string | undefined): { readonly baggage?: string } {
+  if (header === undefined) return {};
+  const { header: baggage } = formatBaggage(parseBaggage(header).members);
+  return baggage === undefined ? {} : { baggage };
 }
