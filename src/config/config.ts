@@ -1,7 +1,7 @@
 /**
  * The node's configuration: TOML + environment + flags → one frozen `Config`.
  *
- *   flags > OTEL_* > BLIXARD_* > TOML > default
+ *   flags > OTEL_CONFIG_FILE > OTEL_* > BLIXARD_* > TOML > default
  *
  * Called by `node run` and `config check|show`. All that is wrong is reported at
  * once, with places (`ConfigError`); nothing is half applied. What the keys are is
@@ -9,9 +9,11 @@
  */
 import { dirname, resolve } from "node:path";
 import { BlixardError } from "#model/errors.ts";
-import { destinationsOfSections } from "./destinations.ts";
-import { readOtelVariables } from "./otel-variables.ts";
-import { ConfigError, shorten, type Place, type Problem } from "./problem.ts";
+import { destinationsOfSections, enabledDestinations } from "./destinations.ts";
+import { destinationsOfFile, isReplacedByOtelFile } from "./otel-file/replaced-keys.ts";
+import type { OtelFile, PlacedDestination } from "./otel-file/read-otel-file.ts";
+import { otelVariablesSet, readOtelVariables } from "./otel-variables.ts";
+import { ConfigError, formatPlace, MAXIMUM_SHOWN_PROBLEMS, shorten, type Place, type Problem } from "./problem.ts";
 import { nestValues, readDocument, type ReadValue } from "./read-section.ts";
 import { checkAdvice, checkRules } from "./rules.ts";
 import { configSchema, flattenKeys, type Config, type ConfigKey, type KeyValues } from "./schema.ts";
@@ -33,6 +35,8 @@ export interface ConfigSources {
   /** By key path: the flag as it was written, and its value. */
   readonly flags?: Readonly<Record<string, { readonly flag: string; readonly text: string }>>;
   readonly host: ConfigHost;
+  /** What OTEL_CONFIG_FILE names; then no OTEL_* variable counts. */
+  readonly otelFile?: OtelFile | undefined;
   /** Gives the text that `${file:PATH}` stands for, or throws an Error that says why not. Absent: there are none. */
   readonly readSubstitute?: (path: string) => string;
 }
@@ -41,6 +45,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Every key with its effective value and its origin, in the schema's order. */
   readonly entries: readonly ConfigEntry[];
+  /** Those of OTEL_CONFIG_FILE, for `config show`. */
+  readonly fileDestinations: readonly PlacedDestination[];
   /** What was not taken as it was written (OTEL_* variables, repeated tables); to be logged once. */
   readonly warnings: readonly string[];
 }
@@ -63,11 +69,12 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
     ...readFileValues(sources, problems, warnings),
     ...readEnvironment(sources, problems),
   ]);
-  readOtel(sources, values, warnings);
+  if (sources.otelFile === undefined) readOtelEnvironment(sources, values, warnings);
+  else applyOtelFile(sources.otelFile, sources, values, { problems, warnings });
   for (const [path, value] of readFlags(sources, problems)) values.set(path, value);
   const resolver = new DefaultResolver(values, sources.host);
   if (problems.length === 0) {
-    const config = buildConfig(resolver);
+    const config = buildConfig(resolver, sources.otelFile);
     for (const { path, message } of checkRules(config)) {
       const place = placeOf(resolver.originOf(path)) ?? {
         kind: "file",
@@ -81,16 +88,21 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
       return {
         config,
         entries: ALL_KEYS.map((key) => describeEntry(key, resolver, values)),
-        warnings: [...warnings, ...checkAdvice(config)],
+        fileDestinations: sources.otelFile?.destinations ?? [],
+        warnings: firstOf([...warnings, ...checkAdvice(config)]),
       };
   }
   throw new ConfigError(sources.file === undefined ? "the configuration" : sources.file.path, problems);
 }
 
 /** The nested object has exactly the shape that the schema gives `KeyValues`: both are made from the same table. */
-function buildConfig(resolver: DefaultResolver): Config {
+function buildConfig(resolver: DefaultResolver, otelFile: OtelFile | undefined): Config {
   const values = nestValues(configSchema, (path) => resolver.get(path)) as KeyValues;
-  return Object.freeze({ ...values, destinations: destinationsOfSections(values.observability) });
+  const destinations =
+    otelFile === undefined
+      ? destinationsOfSections(values.observability)
+      : enabledDestinations(values.observability, destinationsOfFile(otelFile));
+  return Object.freeze({ ...values, destinations, otelFile: otelFile?.path });
 }
 
 function readFileValues(
@@ -144,15 +156,17 @@ function* readEnvironment(
 }
 
 /** Adds to `values` what the OTEL_* variables say. */
-function readOtel({ environment, host }: ConfigSources, values: Map<string, ReadValue>, warnings: string[]): void {
+function readOtelEnvironment(
+  { environment, host }: ConfigSources,
+  values: Map<string, ReadValue>,
+  warnings: string[],
+): void {
   const resolver = new DefaultResolver(values, host);
   readOtelVariables(environment, {
     current: resolver.get,
     warn: (message) => warnings.push(message),
     set: (path, variable, text) => {
-      const configKey = KEYS_BY_PATH.get(path);
-      if (configKey === undefined)
-        throw new BlixardError("INTERNAL", `${variable} stands for ${path}, which the schema does not have`);
+      const configKey = keyOf(path, variable);
       const ignored = `${variable} is ignored: `;
       const warn = ({ message }: Problem): void => {
         if (!warnings.includes(`${ignored}${message}`)) warnings.push(`${ignored}${message}`);
@@ -161,6 +175,51 @@ function readOtel({ environment, host }: ConfigSources, values: Map<string, Read
       if (read !== undefined) values.set(path, read);
     },
   });
+}
+
+function keyOf(path: string, source: string): ConfigKey {
+  const configKey = KEYS_BY_PATH.get(path);
+  if (configKey === undefined)
+    throw new BlixardError("INTERNAL", `${source} stands for ${path}, which the schema does not have`);
+  return configKey;
+}
+
+const SIGNAL_SWITCHES = {
+  traces: "observability.tracing.enabled",
+  metrics: "observability.metrics.otlp_enabled",
+  logs: "observability.logging.otlp_enabled",
+} as const;
+
+/** Puts what the file says in the place of all that it replaces. */
+function applyOtelFile(
+  file: OtelFile,
+  { environment, host }: ConfigSources,
+  values: Map<string, ReadValue>,
+  { problems, warnings }: { readonly problems: Problem[]; readonly warnings: string[] },
+): void {
+  problems.push(...file.problems);
+  warnings.push(...file.warnings);
+  const ignored = otelVariablesSet(environment);
+  if (ignored.length > 0)
+    warnings.push(
+      `${file.variable} is set, so these count only where ${file.path} refers to them: ${ignored.join(", ")}`,
+    );
+  const replaced = [...values.keys()].filter((path) => isReplacedByOtelFile(path));
+  for (const path of replaced) values.delete(path);
+  if (replaced.length > 0) warnings.push(`${file.variable} is set, so these have no effect: ${replaced.join(", ")}`);
+  for (const { path, text, place } of file.settings.toReversed()) {
+    const warn = ({ message }: Problem): unknown =>
+      warnings.push(`${formatPlace(place)}: ${path} is left as it is: ${message}`);
+    const read = readText(keyOf(path, file.variable), text, place, host, warn);
+    if (read !== undefined) values.set(path, read);
+  }
+  for (const { signal, place } of file.destinations) values.set(SIGNAL_SWITCHES[signal], { value: true, place });
+  if (file.resourceAttributes !== undefined) values.set("observability.resource_attributes", file.resourceAttributes);
+}
+
+function firstOf(warnings: readonly string[]): readonly string[] {
+  const rest = warnings.length - MAXIMUM_SHOWN_PROBLEMS;
+  return rest <= 0 ? warnings : [...warnings.slice(0, MAXIMUM_SHOWN_PROBLEMS), `… and ${rest} more warnings`];
 }
 
 function* readFlags({ flags = {}, host }: ConfigSources, problems: Problem[]): Iterable<readonly [string, ReadValue]> {
@@ -252,18 +311,35 @@ function freeze(value: unknown): unknown {
 }
 
 /**
- * Reads and parses. `path` undefined: no file.
+ * Reads and parses, also the file that OTEL_CONFIG_FILE names. `path` undefined: no file of ours.
  * @throws BlixardError CONFIG_UNREADABLE, ConfigError; the signal's reason
  */
 export async function loadConfig(
   path: string | undefined,
-  sources: Omit<ConfigSources, "file" | "readSubstitute"> & { readonly signal?: AbortSignal },
+  sources: Omit<ConfigSources, "file" | "otelFile" | "readSubstitute"> & { readonly signal?: AbortSignal },
 ): Promise<LoadedConfig> {
   const { signal, ...rest } = sources;
-  const all = { ...rest, readSubstitute };
-  if (path === undefined) return parseConfig(all);
-  return parseConfig({ ...all, file: { path, text: await readTomlFile(path, signal) } });
+  const file = path === undefined ? {} : { file: { path, text: await readTomlFile(path, signal) } };
+  return parseConfig({ ...rest, ...file, readSubstitute, otelFile: await loadOtelFile(sources) });
 }
+
+async function loadOtelFile({
+  environment,
+  host,
+  signal,
+}: Pick<ConfigSources, "environment" | "host"> & { readonly signal?: AbortSignal }): Promise<OtelFile | undefined> {
+  const named = OTEL_FILE_VARIABLES.find((variable) => (environment[variable]?.trim() ?? "") !== "");
+  if (named === undefined) return undefined;
+  const path = resolve(host.workingDirectory, environment[named]?.trim() ?? "");
+  const [text, { readOtelFile }] = await Promise.all([
+    readTextFile(path, { expected: "OpenTelemetry's declarative configuration, in YAML", signal }),
+    // Only who needs YAML waits for it.
+    import("./otel-file/read-otel-file.ts"),
+  ]);
+  return readOtelFile({ path, variable: named, text, environment, readSubstitute });
+}
+
+const OTEL_FILE_VARIABLES = ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"];
 
 /** The text of a file of at most 1 MiB. @throws BlixardError CONFIG_UNREADABLE */
 export function readTomlFile(path: string, signal?: AbortSignal): Promise<string> {

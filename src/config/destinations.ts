@@ -46,6 +46,12 @@ export function destinationsOfSections({ enabled, tracing, metrics, logging }: O
   };
 }
 
+/** Those that a file has, as far as the signals are on. */
+export function enabledDestinations({ enabled, metrics }: Observability, given: Destinations): Destinations {
+  if (!enabled) return { traces: [], metrics: [], logs: [] };
+  return metrics.enabled ? given : { ...given, metrics: [] };
+}
+
 function destinationOf(section: Observability["tracing" | "metrics" | "logging"]): readonly Destination[] {
   if (section.otlpEndpoint === undefined) return [];
   const { caFile, clientCertificateFile, clientKeyFile, compression, headers, insecure, protocol, timeoutMs } = section;

@@ -25,6 +25,9 @@ const protocol = choice("grpc", "http/protobuf", "http/json");
 const compression = choice("gzip", "none");
 const timeout = duration({ minimumMs: 100, maximumMs: 600_000 });
 
+/** By which other sources of destinations are read too. */
+export const otlpKinds = { headers };
+
 const descriptions = {
   otlp_endpoint_exact: "Use the endpoint as it is, without the signal's path (`/v1/traces` …) appended over HTTP.",
   protocol: "Default: by the endpoint (port 4318 or a path means HTTP, known vendors have their own, otherwise gRPC).",

@@ -5,7 +5,14 @@
 import { BlixardError } from "#model/errors.ts";
 
 export type Place =
-  | { readonly kind: "file"; readonly file: string; readonly line: number; readonly column: number }
+  | {
+      readonly kind: "file";
+      readonly file: string;
+      readonly line: number;
+      readonly column: number;
+      /** The variable that named the file, where none of our flags did. */
+      readonly variable?: string;
+    }
   | { readonly kind: "environment"; readonly variable: string }
   | { readonly kind: "flag"; readonly flag: string };
 
@@ -52,7 +59,7 @@ export function formatProblem(problem: Problem): string {
 export function formatPlace(place: Place): string {
   switch (place.kind) {
     case "file":
-      return `${place.file}:${place.line}:${place.column}`;
+      return `${place.variable === undefined ? "" : `${place.variable} `}${place.file}:${place.line}:${place.column}`;
     case "environment":
       return `environment ${place.variable}`;
     case "flag":
@@ -72,6 +79,7 @@ const PLACE_ORDER = { file: 0, environment: 1, flag: 2 } as const;
 
 function byPlace(left: Problem, right: Problem): number {
   if (left.place.kind === "file" && right.place.kind === "file") {
+    if (left.place.file !== right.place.file) return left.place.file < right.place.file ? -1 : 1;
     return left.place.line - right.place.line || left.place.column - right.place.column;
   }
   return PLACE_ORDER[left.place.kind] - PLACE_ORDER[right.place.kind];

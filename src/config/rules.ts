@@ -110,7 +110,10 @@ function* checkStore({ store }: Config): Iterable<RuleViolation> {
   yield* checkPair("store.certificate_file", store.certificateFile, "store.key_file", store.keyFile);
 }
 
-function* checkOtlp({ observability: { tracing, metrics, logging } }: Config): Iterable<RuleViolation> {
+function* checkOtlp({ observability, otelFile }: Config): Iterable<RuleViolation> {
+  // The destinations are of the file then, and the keys of the sections are reset.
+  if (otelFile !== undefined) return;
+  const { tracing, metrics, logging } = observability;
   if (tracing.enabled && tracing.otlpEndpoint === undefined) yield withoutEndpoint("observability.tracing", "enabled");
   if (metrics.otlpEnabled && metrics.otlpEndpoint === undefined)
     yield withoutEndpoint("observability.metrics", "otlp_enabled");

@@ -147,7 +147,11 @@ export const configSchema = {
 export type KeyValues = ObjectOf<typeof configSchema>;
 
 /** The configuration, complete and valid. Frozen. */
-export type Config = KeyValues & { readonly destinations: Destinations };
+export interface Config extends KeyValues {
+  readonly destinations: Destinations;
+  /** Path of the declarative configuration that the destinations are from; undefined: from the keys. */
+  readonly otelFile: string | undefined;
+}
 
 export interface ConfigKey {
   /** `observability.tracing.otlp_endpoint` */

@@ -285,19 +285,32 @@ export interface NumberLimits {
   readonly maximum: number;
 }
 
-/** A string, number or boolean; from text always a string, as OpenTelemetry reads OTEL_RESOURCE_ATTRIBUTES. */
-export const attributeValue: ValueKind<string | number | boolean> = {
-  type: "string, number or boolean",
+/** As OpenTelemetry has them. */
+export type AttributeValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[];
+
+/** From text always a string, as OpenTelemetry reads OTEL_RESOURCE_ATTRIBUTES. */
+export const attributeValue: ValueKind<AttributeValue> = {
+  type: "string, number, boolean or a list of one of them",
   unit: "",
   secret: false,
   fromToml(node, context) {
-    if (node.kind === "boolean") return node.value;
-    if ((node.kind === "integer" || node.kind === "float") && Number.isFinite(node.value)) return node.value;
-    return attributeText.fromToml(node, context);
+    if (node.kind !== "array") return attributeScalar(node, context);
+    if (node.items.length > 64) return context.fail("expected at most 64 items", { node, hideText: true });
+    const items = node.items.map((item) => attributeScalar(item, context));
+    if (items.every((item) => typeof item === "string")) return items;
+    if (items.every((item) => typeof item === "number")) return items;
+    if (items.every((item) => typeof item === "boolean")) return items;
+    return items.includes(undefined) ? undefined : context.fail("expected items of one type", { node });
   },
   fromText: (value, context) => attributeText.fromText(value, context),
-  show: (value) => (typeof value === "string" ? quote(value) : String(value)),
+  show: (value) => (typeof value === "string" ? quote(value) : JSON.stringify(value)),
 };
+
+function attributeScalar(node: TomlNode, context: ReadContext): string | number | boolean | undefined {
+  if (node.kind === "boolean") return node.value;
+  if ((node.kind === "integer" || node.kind === "float") && Number.isFinite(node.value)) return node.value;
+  return attributeText.fromToml(node, context);
+}
 
 export function integer(limits: NumberLimits): ValueKind<number> {
   return numberKind("integer", limits, Number.isSafeInteger);

@@ -1,5 +1,6 @@
 /** `blixard config show` */
-import { formatOrigin, renderConfig } from "#config/show.ts";
+import { formatPlace } from "#config/problem.ts";
+import { describeDestination, formatOrigin, renderConfig } from "#config/show.ts";
 import { choiceOption, defineCommand } from "../../command.ts";
 import { configOptions, loadNodeConfig } from "../../config-sources.ts";
 import { outputFormats } from "../../output/printer.ts";
@@ -20,17 +21,24 @@ export const configShow = defineCommand({
     },
   ],
   run: async ({ io, printer }, _arguments, options) => {
-    const { entries, warnings } = await loadNodeConfig(options, io);
+    const { entries, fileDestinations, warnings } = await loadNodeConfig(options, io);
     for (const warning of warnings) await io.stderr.write(`warning: ${warning}\n`);
     if (printer.format === "table") {
-      await io.stdout.write(renderConfig(entries));
+      await io.stdout.write(renderConfig(entries, fileDestinations));
       return;
     }
     const shown = entries.filter((entry) => entry.shown !== undefined);
     await printer.json(
-      Object.fromEntries(
-        shown.map(({ path, shown: value = "", origin }) => [path, { value, origin: formatOrigin(origin) }]),
-      ),
+      Object.fromEntries([
+        ...shown.map(({ path, shown: value = "", origin }) => [path, { value, origin: formatOrigin(origin) }] as const),
+        ...fileDestinations.map(
+          (placed, index) =>
+            [
+              `destinations.${index}`,
+              { value: `${placed.signal} to ${describeDestination(placed)}`, origin: formatPlace(placed.place) },
+            ] as const,
+        ),
+      ]),
     );
   },
 });
