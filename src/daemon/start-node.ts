@@ -62,16 +62,21 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode 
     const { telemetry } = observability;
     for (const warning of options.warnings) telemetry.logger.warn(warning);
     const startedMs = clock.monotonicMs();
-    const addresses = await telemetry.tracing.span(
+    const { addresses, facts } = await telemetry.tracing.span(
       nodeStart,
       { parent: null, attributes: { "blixard.node.id": environment.identity.nodeId } },
-      () => startParts(environment, observability, lifecycle, options.signal),
+      async (span) => {
+        const started = await startParts(environment, observability, lifecycle, options.signal);
+        span.setAttributes(started.facts);
+        return started;
+      },
     );
     board.done("node");
     const durationMs = clock.monotonicMs() - startedMs;
     telemetry.logger.event(nodeReady, "the node serves", {
       "blixard.node.id": environment.identity.nodeId,
       "blixard.node.start_duration": durationMs / 1000,
+      ...facts,
     });
     const stop = async (): Promise<readonly StopFailure[]> => {
       board.waitingFor("node", "the node is stopping");
@@ -129,12 +134,17 @@ interface Addresses {
   readonly metrics: string | undefined;
 }
 
+interface Started {
+  readonly addresses: Addresses;
+  readonly facts: ReturnType<typeof describeParts>;
+}
+
 async function startParts(
   base: NodeEnvironment,
   observability: Observability,
   lifecycle: Lifecycle,
   signal: AbortSignal,
-): Promise<Addresses> {
+): Promise<Started> {
   const { telemetry, metricsUrl } = observability;
   const environment = { ...base, telemetry };
   const { tracing } = telemetry;
@@ -142,8 +152,16 @@ async function startParts(
   const attributes = { "blixard.node.id": nodeId };
   // Both settle before either failure is told: what one has started must be in the lifecycle to be stopped.
   const [storeResult, runtimeResult] = await Promise.allSettled([
-    tracing.span(nodeStartStore, { attributes }, () => startStore(environment, lifecycle, signal)),
-    tracing.span(nodeStartProbe, { attributes }, () => startRuntime(environment, lifecycle)),
+    tracing.span(nodeStartStore, { attributes }, async (span) => {
+      const started = await startStore(environment, lifecycle, signal);
+      span.setAttributes({ "blixard.store.kind": started.kind });
+      return started;
+    }),
+    tracing.span(nodeStartProbe, { attributes }, async (span) => {
+      const started = await startRuntime(environment, lifecycle);
+      span.setAttributes(describeRuntime(started));
+      return started;
+    }),
   ]);
   if (storeResult.status === "rejected") throw storeResult.reason;
   if (runtimeResult.status === "rejected") throw runtimeResult.reason;
@@ -178,7 +196,21 @@ async function startParts(
     tokenFile: tokenFileOf(base.config),
   });
   lifecycle.started({ name: "endpoints file", stop: () => file.remove(), stopTimeoutMs: 1_000 });
-  return endpoints;
+  return { addresses: endpoints, facts: describeParts(nodeStore, nodeRuntime) };
+}
+
+type StartedRuntime = Awaited<ReturnType<typeof startRuntime>>;
+
+function describeRuntime({ capabilities }: StartedRuntime) {
+  return {
+    "blixard.runtime.driver": capabilities.driver,
+    "blixard.runtime.accelerator": capabilities.accelerator,
+    "blixard.runtime.accelerator_reason": capabilities.acceleratorReason,
+  };
+}
+
+function describeParts({ kind }: Awaited<ReturnType<typeof startStore>>, runtime: StartedRuntime) {
+  return { ...describeRuntime(runtime), "blixard.store.kind": kind };
 }
 
 async function startApi(

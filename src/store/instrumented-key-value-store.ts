@@ -18,6 +18,7 @@ import { dbClient } from "#gen/telemetry/spans.ts";
 import type { Clock } from "#model/clock.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { ActiveSpan, AttributesOf, HistogramCell, Metrics, Telemetry } from "#telemetry/port.ts";
+import { statusNameOf } from "./etcd/call-failure.ts";
 import { endpointAddress, type EtcdEndpoint } from "./etcd/endpoint.ts";
 import { collectionOf } from "./keys.ts";
 import type { CallOptions, KeyValueStore, Lease, Transaction } from "./key-value-store.ts";
@@ -62,6 +63,8 @@ export function createInstrumentedKeyValueStore(store: KeyValueStore, options: I
       "db.operation.name": call.operation,
       "db.collection.name": call.collection,
       "blixard.store.operation_count": call.operationCount,
+      // By the conventions one operation is no batch.
+      "db.operation.batch.size": (call.operationCount ?? 0) > 1 ? call.operationCount : undefined,
       ...serverAttributes(),
     };
     const name = call.collection === undefined ? call.operation : `${call.operation} ${call.collection}`;
@@ -71,7 +74,10 @@ export function createInstrumentedKeyValueStore(store: KeyValueStore, options: I
         describe?.(span, result);
         return result;
       } catch (error) {
-        if (error instanceof BlixardError) span.setAttributes({ "blixard.error.code": error.code });
+        span.setAttributes({
+          "db.response.status_code": statusNameOf(error),
+          ...(error instanceof BlixardError ? { "blixard.error.code": error.code } : {}),
+        });
         throw error;
       }
     });
@@ -80,15 +86,17 @@ export function createInstrumentedKeyValueStore(store: KeyValueStore, options: I
   async function measure<T>(call: Call, run: () => Promise<T>): Promise<T> {
     const startMs = clock.monotonicMs();
     let errorType: string | undefined;
+    let statusName: string | undefined;
     try {
       return await run();
     } catch (error) {
+      statusName = statusNameOf(error);
       errorType = error instanceof BlixardError ? error.code : "INTERNAL";
       throw error;
     } finally {
       if (errorType !== "CANCELLED") reachable.set(isUnreachable(errorType) ? 0 : 1);
       const seconds = (clock.monotonicMs() - startMs) / 1000;
-      durations(call, serverAttributes(), errorType).record(seconds);
+      durations(call, serverAttributes(), errorType, statusName).record(seconds);
     }
   }
 
@@ -188,14 +196,15 @@ type DurationCells = (
   call: Call,
   server: { readonly "server.address"?: string; readonly "server.port"?: number },
   errorType: string | undefined,
+  statusName: string | undefined,
 ) => HistogramCell;
 
 /** Cells by what tells them apart, so that a call does not sort attributes to find its own. */
 function createDurationCells(metrics: Metrics): DurationCells {
   const cells = new Map<string, HistogramCell>();
-  return (call, server, errorType) =>
+  return (call, server, errorType, statusName) =>
     cells.getOrInsertComputed(
-      `${call.operation} ${call.collection} ${errorType} ${server["server.address"]} ${server["server.port"]}`,
+      `${call.operation} ${call.collection} ${errorType} ${statusName} ${server["server.address"]} ${server["server.port"]}`,
       () =>
         metrics.bind(dbClientOperationDuration, {
           "db.system.name": "etcd",
@@ -203,6 +212,7 @@ function createDurationCells(metrics: Metrics): DurationCells {
           "db.collection.name": call.collection,
           ...server,
           "error.type": errorType,
+          "db.response.status_code": statusName,
         }),
     );
 }

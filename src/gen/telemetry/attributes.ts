@@ -14,10 +14,6 @@ export const attributes = {
     type: "string",
     brief: "What to do next about the error."
   },
-  "blixard.error.causes": {
-    type: "string",
-    brief: "Messages of the causes below the error, outermost first, in one line."
-  },
   "blixard.link.relation": {
     type: "string",
     brief: "Why a span links to another one."
@@ -209,10 +205,6 @@ export const attributes = {
     type: "boolean",
     brief: "Whether a guardian of an earlier daemon was found and kept."
   },
-  "blixard.guardian.guest_count": {
-    type: "int",
-    brief: "Guests that the guardian holds."
-  },
   "blixard.guest.boot_id": {
     type: "string",
     brief: "Boot id of the guest's kernel."
@@ -271,10 +263,6 @@ export const attributes = {
       "external",
       "memory"
     ]
-  },
-  "blixard.store.version": {
-    type: "string",
-    brief: "Version of the consensus member."
   },
   "blixard.store.revision": {
     type: "int",
@@ -455,16 +443,6 @@ export const attributes = {
   "blixard.vm.state_reason": {
     type: "string",
     brief: "Machine-readable reason of the state, from a short fixed list."
-  },
-  "blixard.vm.desired_state": {
-    type: "string",
-    brief: "State the user wants.",
-    values: [
-      "running",
-      "stopped",
-      "paused",
-      "deleted"
-    ]
   },
   "blixard.vm.operation": {
     type: "string",
@@ -676,10 +654,6 @@ export const attributes = {
     type: "int",
     brief: "Port of the peer."
   },
-  "network.protocol.name": {
-    type: "string",
-    brief: "Protocol."
-  },
   "network.protocol.version": {
     type: "string",
     brief: "Version of the protocol."
@@ -700,14 +674,6 @@ export const attributes = {
     type: "string",
     brief: "Scheme."
   },
-  "url.full": {
-    type: "string",
-    brief: "The whole URL, without credentials."
-  },
-  "file.path": {
-    type: "string",
-    brief: "Path of the file."
-  },
   "cpu.mode": {
     type: "string",
     brief: "What a processor spent its time on.",
@@ -720,10 +686,6 @@ export const attributes = {
       "interrupt",
       "steal"
     ]
-  },
-  "cpu.logical_number": {
-    type: "int",
-    brief: "Number of the logical processor."
   },
   "disk.io.direction": {
     type: "string",
@@ -948,10 +910,6 @@ export const attributes = {
   "cloud.region": {
     type: "string",
     brief: "Region."
-  },
-  "cloud.availability_zone": {
-    type: "string",
-    brief: "Zone."
   },
   "cloud.account.id": {
     type: "string",

@@ -43,14 +43,6 @@ export const nodeReady = {
         "external",
         "memory"
       ]
-    },
-    "server.address": {
-      type: "string",
-      requirement: "recommended"
-    },
-    "server.port": {
-      type: "int",
-      requirement: "recommended"
     }
   }
 } as const;
@@ -66,14 +58,6 @@ export const guardianExited = {
       requirement: "recommended"
     },
     "process.pid": {
-      type: "int",
-      requirement: "recommended"
-    },
-    "process.exit.code": {
-      type: "int",
-      requirement: "recommended"
-    },
-    "blixard.guardian.guest_count": {
       type: "int",
       requirement: "recommended"
     }

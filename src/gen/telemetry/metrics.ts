@@ -2194,6 +2194,10 @@ export const httpServerRequestDuration = {
       type: "int",
       requirement: "recommended"
     },
+    "network.protocol.version": {
+      type: "string",
+      requirement: "recommended"
+    },
     "error.type": {
       type: "string",
       requirement: "conditionally_required"
@@ -3146,10 +3150,6 @@ export const systemCpuTime = {
         "interrupt",
         "steal"
       ]
-    },
-    "cpu.logical_number": {
-      type: "int",
-      requirement: "opt_in"
     }
   }
 } as const;
@@ -3175,10 +3175,6 @@ export const systemCpuUtilization = {
         "interrupt",
         "steal"
       ]
-    },
-    "cpu.logical_number": {
-      type: "int",
-      requirement: "opt_in"
     }
   }
 } as const;

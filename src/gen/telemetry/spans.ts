@@ -171,6 +171,10 @@ export const nodeStart = {
         "none"
       ]
     },
+    "blixard.runtime.accelerator_reason": {
+      type: "string",
+      requirement: "recommended"
+    },
     "blixard.store.kind": {
       type: "string",
       requirement: "recommended",
@@ -242,10 +246,6 @@ export const nodeStartStore = {
         "external",
         "memory"
       ]
-    },
-    "blixard.store.version": {
-      type: "string",
-      requirement: "recommended"
     },
     "blixard.error.code": {
       type: "string",

@@ -102,6 +102,14 @@ export function writeError(what: string, failure: CallFailure): BlixardError {
   return new BlixardError("STORE_OUTCOME_UNKNOWN", `${what} may or may not have happened`, detailsOf(failure));
 }
 
+/** Name of the status that a call failed with, as the error or what caused it has it: `UNAVAILABLE`. */
+export function statusNameOf(error: unknown): string | undefined {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (isServiceError(one)) return status[one.code];
+  }
+  return undefined;
+}
+
 function messageOf(what: string, failure: CallFailure): string {
   switch (failure.code) {
     case "STORE_UNAVAILABLE":

@@ -236,6 +236,7 @@ function recordDuration(
         "url.scheme": scheme,
         "http.route": routeOf(request.url),
         "http.response.status_code": status,
+        "network.protocol.version": request.httpVersion,
         "error.type": failure,
       })
       .record((clock.monotonicMs() - startedMs) / 1000);
