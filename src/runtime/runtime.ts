@@ -110,6 +110,8 @@ export interface GuestBoot {
   readonly marks: Readonly<Record<string, number>>;
   /** What the guest read from fw_cfg. */
   readonly traceparent: string | undefined;
+  /** The same of baggage, if there was some and it was not long. */
+  readonly baggage?: string | undefined;
   /** Unix ms when the hypervisor's virtual CPUs began to run, by the host's clock. */
   readonly hypervisorStartTimeMs: number;
   /** Unix ms at which the report reached the host. */

@@ -43,6 +43,7 @@ for (const machine of ["q35", "microvm"] as const) {
       assert.equal(ready["protocol"], 1);
       assert.match(String(ready["bootId"]), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
       assert.equal(ready["traceparent"], TRACEPARENT);
+      assert.equal(ready["baggage"], "user=alice,team=a%2Cb;p=1");
       const { init, modules, network, agent } = ready["marks"] as Record<string, number>;
       const order = [0, init, modules, network, agent, ready["uptimeSeconds"]] as number[];
       assert.deepEqual(
@@ -224,6 +225,7 @@ async function startGuest({ machine, cmdline = "", devices = true }: GuestOption
             ["-device", `virtio-rng-${bus}`, "-device", `virtio-balloon-${bus}`],
             ["-fw_cfg", `name=opt/org.blixard/traceparent,string=${TRACEPARENT}`],
             ["-fw_cfg", "name=opt/org.blixard/name,string=web-1"],
+            ["-fw_cfg", "name=opt/org.blixard/baggage,string=user=alice,,team=a%2Cb;p=1"],
           ].flat()
         : [],
     ].flat(),

@@ -7,6 +7,7 @@
  * that talks too much is read more slowly, so that it waits and we do not.
  */
 import type { Duplex } from "node:stream";
+import { parseBaggage } from "#model/baggage.ts";
 import { BlixardError } from "#model/errors.ts";
 import { parseTraceparent } from "#model/trace-context.ts";
 import { createLineSplitter } from "#process/line-splitter.ts";
@@ -17,6 +18,7 @@ export interface GuestReady {
   /** Seconds since the guest's kernel started. */
   readonly marks: Readonly<Record<string, number>>;
   readonly traceparent: string | undefined;
+  readonly baggage?: string | undefined;
 }
 
 export interface GuestMemory {
@@ -162,11 +164,12 @@ export function parseGuestMessage(line: string): GuestMessage | undefined {
 }
 
 function parseReady(value: Readonly<Record<string, unknown>>): GuestMessage | undefined {
-  const { protocol, bootId, uptimeSeconds, traceparent } = value as {
+  const { protocol, bootId, uptimeSeconds, traceparent, baggage } = value as {
     protocol?: unknown;
     bootId?: unknown;
     uptimeSeconds?: unknown;
     traceparent?: unknown;
+    baggage?: unknown;
   };
   const marks = parseMarks(value["marks"]);
   if (protocol !== 1 || typeof bootId !== "string" || !BOOT_ID.test(bootId)) return undefined;
@@ -174,7 +177,13 @@ function parseReady(value: Readonly<Record<string, unknown>>): GuestMessage | un
   const isContext = typeof traceparent === "string" && parseTraceparent(traceparent) !== undefined;
   return {
     type: "ready",
-    ready: { bootId, uptimeSeconds, marks, traceparent: isContext ? traceparent : undefined },
+    ready: {
+      bootId,
+      uptimeSeconds,
+      marks,
+      traceparent: isContext ? traceparent : undefined,
+      ...(typeof baggage === "string" && parseBaggage(baggage).members.length > 0 ? { baggage } : {}),
+    },
   };
 }
 

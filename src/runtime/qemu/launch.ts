@@ -255,6 +255,7 @@ function planCommand(
     disks,
     network: network.network,
     traceparent: trace === undefined ? undefined : formatTraceparent(trace),
+    baggage: trace?.baggage,
   };
   const paths = { kernel: image.kernelPath, initrd: image.initrdPath, disk: image.disk?.path };
   const wrapper = host.confinement.wrapperFor(vmId, { needsHostNetwork: network.needsHostNetwork });

@@ -30,6 +30,12 @@ describe("QEMU's command line", () => {
     assert.ok(valuesOf(argv, "-fw_cfg").includes(`name=opt/org.blixard/traceparent,string=${plan.traceparent}`));
   });
 
+  it("hands baggage to the guest whole, its commas included", () => {
+    const argv = planQemuArguments({ ...plan, baggage: "user=alice,team=a%2Cb;p=1" });
+    assert.ok(valuesOf(argv, "-fw_cfg").includes("name=opt/org.blixard/baggage,string=user=alice,,team=a%2Cb;p=1"));
+    assert.doesNotMatch(planQemuArguments(plan).join(" "), /baggage/);
+  });
+
   it("is always sandboxed, without default devices, and stopped at first", () => {
     for (const accelerator of ["kvm", "tcg"] as const) {
       const argv = planQemuArguments({ ...plan, accelerator, machineType: "q35" });

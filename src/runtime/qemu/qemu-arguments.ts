@@ -27,6 +27,8 @@ export interface QemuPlan {
   readonly disks: readonly QemuDisk[];
   readonly network: QemuNetwork | undefined;
   readonly traceparent: string | undefined;
+  /** A W3C baggage header. */
+  readonly baggage?: string | undefined;
 }
 
 export interface QemuDisk {
@@ -176,10 +178,14 @@ function kernelArguments(plan: QemuPlan): string[] {
   ];
 }
 
-function firmwareArguments({ vmName, traceparent }: QemuPlan): string[] {
+function firmwareArguments({ vmName, traceparent, baggage }: QemuPlan): string[] {
   return [
     ...option("-fw_cfg", `name=opt/org.blixard/name,string=${vmName}`),
     ...(traceparent === undefined ? [] : ["-fw_cfg", `name=opt/org.blixard/traceparent,string=${traceparent}`]),
+    // QEMU takes two commas for one that ends nothing.
+    ...(baggage === undefined
+      ? []
+      : ["-fw_cfg", `name=opt/org.blixard/baggage,string=${baggage.replaceAll(",", ",,")}`]),
   ];
 }
 

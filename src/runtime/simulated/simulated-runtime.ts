@@ -149,6 +149,7 @@ class SimulatedMachine implements Machine {
         uptimeSeconds,
         marks: { init: uptimeSeconds / 2, agent: uptimeSeconds },
         traceparent: trace === undefined ? undefined : formatTraceparent(trace),
+        baggage: trace?.baggage,
         hypervisorStartTimeMs: timeMs - bootMs,
         receivedTimeMs: timeMs,
       },
