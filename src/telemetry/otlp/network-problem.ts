@@ -104,7 +104,7 @@ export function problemOfHttpStatus(statusCode: number, explanation: string): Ne
 }
 
 /** grpc-js, of what it received; Go servers say it of what they received, in other words. */
-const RESPONSE_TOO_LARGE = /^Received message (larger than max \(\d+ vs \d+\)|that decompresses to a size larger)/;
+const RESPONSE_TOO_LARGE = /^Received message (?:larger than max \((\d+) vs \d+\)|that decompresses to a size larger)/;
 const REQUEST_TOO_LARGE = /larger than max|message size|too large|exceeds maximum/i;
 const NOT_GRPC =
   /content-type|without gRPC status|No message received|parsing error|Failed to decompress|Protocol error/i;
@@ -112,6 +112,8 @@ const NOT_GRPC =
 /** Over gRPC: a code, of the server or of grpc-js, with its details. */
 export function problemOfGrpc(code: number, details: string): NetworkProblem {
   const httpStatus = /^Received HTTP status code (\d{3})/.exec(details)?.[1];
+  // 200 here means an answer without a status of gRPC.
+  if (httpStatus === "200") return "response_not_otlp";
   if (httpStatus !== undefined) return problemOfHttpStatus(Number(httpStatus), "");
   switch (code) {
     case status.UNAVAILABLE:
@@ -127,7 +129,7 @@ export function problemOfGrpc(code: number, details: string): NetworkProblem {
     case status.UNIMPLEMENTED:
       return "signal_not_taken";
     case status.RESOURCE_EXHAUSTED:
-      if (RESPONSE_TOO_LARGE.test(details)) return "response_too_large";
+      if (RESPONSE_TOO_LARGE.test(details)) return problemOfLargeResponse(details);
       return REQUEST_TOO_LARGE.test(details) ? "request_too_large" : "throttled";
     case status.INVALID_ARGUMENT:
     case status.NOT_FOUND:
@@ -140,6 +142,13 @@ export function problemOfGrpc(code: number, details: string): NetworkProblem {
     default:
       return NOT_GRPC.test(details) ? "response_not_otlp" : "server_error";
   }
+}
+
+/** A text that is read as gRPC has four letters for its length: `<html` is 1.7 GB long. */
+function problemOfLargeResponse(details: string): NetworkProblem {
+  const length = Number(RESPONSE_TOO_LARGE.exec(details)?.[1] ?? 0);
+  const bytes = [24, 16, 8, 0].map((shift) => (length >>> shift) & 0xff);
+  return bytes.every((byte) => byte >= 0x20 && byte < 0x7f) ? "response_not_otlp" : "response_too_large";
 }
 
 /** The words with which grpc-js tells of its own connections; anything else is the server's. */
