@@ -92,15 +92,18 @@ export function createDestinationRoute(options: DestinationRouteOptions): Destin
     });
   }
 
+  async function noteLeftovers(leftBehind: SpoolFolder): Promise<void> {
+    await leftBehind.open();
+    const { oldestMs } = leftBehind.usage();
+    if (oldestMs !== undefined) signals.waitingSince(oldestMs);
+  }
+
   return {
     sender,
     signals,
     start() {
       if (folder === undefined || replay !== undefined) return;
-      void folder.open().then(() => {
-        const { oldestMs } = folder.usage();
-        if (oldestMs !== undefined) signals.waitingSince(oldestMs);
-      });
+      void noteLeftovers(folder);
       replay = startReplay({
         folder,
         sender,

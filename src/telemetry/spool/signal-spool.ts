@@ -71,8 +71,11 @@ export function createSignalSpool(options: SignalSpoolOptions): SignalSpool {
  * destination from what waits for it; headers that are no secret (a tenant) are.
  */
 export function spoolKeyOf(destination: Destination): string {
-  const headers = Object.entries(destination.headers).filter(([, value]) => !(value instanceof Secret));
-  const identity = JSON.stringify([destination.protocol, destination.display, headers.toSorted()]);
+  const headers = Object.entries(destination.headers)
+    .filter(([, value]) => !(value instanceof Secret))
+    .map(([name, value]) => `${name}: ${String(value)}`)
+    .toSorted();
+  const identity = JSON.stringify([destination.protocol, destination.display, headers]);
   const slug = destination.display
     .toLowerCase()
     .replaceAll(/[^a-z0-9.]+/g, "-")
