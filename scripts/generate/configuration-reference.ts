@@ -11,14 +11,14 @@ const INTRODUCTION = `# Configuration
 
 \`blixard node run --config FILE\` reads TOML. Every key has a default, so a file is not needed.
 
-- **Precedence**: flags, then \`OTEL_*\`, then \`BLIXARD_*\`, then the file, then the default. \`blixard config show\` prints what results and where each value came from.
+- **Precedence**: flags, then the file of \`OTEL_CONFIG_FILE\`, then \`OTEL_*\`, then \`BLIXARD_*\`, then the file, then the default. \`blixard config show\` prints what results and where each value came from.
 - **Environment**: every key has a variable, named in the tables below; lists are written with commas, tables as \`key=value,key=value\`. \`BLIXARD_DATA_DIR\` stands for \`BLIXARD_NODE__DATA_DIR\`. A variable of this form that no key has is an error.
 - **Mistakes** are reported all at once, with line, column and what was probably meant: \`blixard config check FILE\` (exit code 2).
-- **Substitution**: \`\${env:NAME}\` in a string is replaced by that variable, which must be set; \`$\${env:NAME}\` stands for itself.
+- **Substitution**: \`\${env:NAME}\` in a string is replaced by that variable, which must be set, and \`\${file:PATH}\` by the text of that file, of at most 64 KiB, without the newline at its end; with two dollars they stand for themselves.
 - **Secrets** are never shown: not by \`config show\`, not in errors, logs or telemetry.
 - **Paths** in a file start from that file, paths in variables and flags from the working directory.
 - **Durations** are written \`"250ms"\`, \`"10s"\`, \`"1m30s"\`; sizes \`"512MiB"\`, \`"10GB"\`; addresses \`"127.0.0.1:7001"\`, \`"[::1]:7001"\`. Port 0 means any free one.
-- **Limits**: a file has at most 1 MiB and 16 levels.
+- **Limits**: a file has at most 1 MiB and 16 levels. It may be a pipe, for which the node waits 30 seconds.
 - A \`[table]\` may appear again: its keys are added, of a key that is set twice the last counts, and a warning says so.
 
 A complete example:
@@ -51,6 +51,59 @@ Every \`OTEL_*\` variable of the OpenTelemetry specification and of the semantic
 
 `;
 
+const DECLARATIVE = `\`TRACEPARENT\`, \`TRACESTATE\` and \`BAGGAGE\` are read by the commands of \`blixard\`, not by a node: each of its operations has a caller of its own.
+
+## OpenTelemetry's declarative configuration
+
+\`OTEL_CONFIG_FILE\` names a YAML file of the [OpenTelemetry configuration schema](https://github.com/open-telemetry/opentelemetry-configuration), \`file_format\` 1.x. It takes the place of all that the keys and variables say of exporters, batches, limits, samplers and propagators, and of the resource where it has one; other \`OTEL_*\` variables count only where the file refers to them, and a warning names those that are set. Several exporters of one signal are several destinations. \`blixard config show\` prints what comes of it, with file, line and column.
+
+\`\`\`yaml
+file_format: "1.1"
+resource:
+  attributes:
+    - { name: service.name, value: blixard }
+tracer_provider:
+  processors:
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: https://otlp.example/v1/traces
+            headers:
+              - { name: authorization, value: "Bearer \${OTLP_TOKEN}" }
+    - batch:
+        exporter:
+          otlp_grpc: { endpoint: "http://localhost:4317" }
+  sampler:
+    parent_based:
+      root:
+        trace_id_ratio_based: { ratio: 0.25 }
+meter_provider:
+  readers:
+    - periodic:
+        interval: 10000
+        exporter:
+          otlp_grpc: { endpoint: "http://localhost:4317", temporality_preference: delta }
+    - pull:
+        exporter:
+          prometheus/development: { host: 127.0.0.1, port: 9090 }
+\`\`\`
+
+| node | what becomes of it |
+|---|---|
+| \`disabled\`, \`log_level\`, \`attribute_limits\` | as \`OTEL_SDK_DISABLED\`, \`OTEL_LOG_LEVEL\`, \`OTEL_ATTRIBUTE_*\` |
+| \`resource\` | \`attributes\` before \`attributes_list\`; the node's detectors run in any case |
+| \`propagator\` | \`tracecontext\`, \`baggage\`, \`b3\`, \`b3multi\`, \`jaeger\`, \`xray\`; without it nothing is read from or written to callers |
+| processors \`batch\`, \`simple\` | with \`otlp_http\` (protobuf or JSON) or \`otlp_grpc\`; the batch options of the first that exports count for its signal; the schema's defaults |
+| \`sampler\` | \`always_on\`, \`always_off\`, \`trace_id_ratio_based\`, \`parent_based\` with one of them as root; it decides what is exported, operations are recorded in any case |
+| \`limits\` | of spans and log records |
+| reader \`periodic\` | with temporality and histogram aggregation for each exporter; the interval of the first counts |
+| reader \`pull\` | \`prometheus/development\`: where the scrape page listens, and its scope labels; without one the page stays as it is |
+| \`exemplar_filter\`, \`cardinality_limits.default\` | \`observability.metrics.exemplars\`, \`observability.metrics.cardinality_limit\` |
+| \`views\`, configurators, \`console\`, files, anything else | no effect: a warning with line and column |
+
+\`\${NAME}\`, \`\${env:NAME}\` and \`\${NAME:-default}\` are replaced as the specification has it, \`\${file:PATH}\` by that file's text. Malformed YAML, wrong types, a \`file_format\` other than 1.x, more than 32 levels or 20,000 values, aliases resolved, are errors.
+`;
+
 function variableTable(): string {
   const rows = otelVariables.map((variable) => {
     const cells =
@@ -63,7 +116,7 @@ function variableTable(): string {
 }
 
 export function renderConfigurationReference(): string {
-  return [INTRODUCTION, "## Keys\n", ...sectionChapters(configSchema, ""), variableTable()].join("\n");
+  return [INTRODUCTION, "## Keys\n", ...sectionChapters(configSchema, ""), variableTable(), DECLARATIVE].join("\n");
 }
 
 export function generateConfigurationReference(): GeneratedFiles {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseConfig } from "./config.ts";
+import { otelVariables } from "./otel-variables.ts";
 import { ConfigError } from "./problem.ts";
 import { renderConfig } from "./show.ts";
 
@@ -159,16 +160,29 @@ test("any text in any environment variable of ours loads or is explained", () =>
   const { entries } = parseConfig({ environment: {}, host });
   const variable = fc.constantFrom(
     ...entries.map(({ path }) => `BLIXARD_${path.replaceAll(".", "__").toUpperCase()}`),
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_TRACES_SAMPLER_ARG",
-    "OTEL_RESOURCE_ATTRIBUTES",
-    "OTEL_METRICS_EXPORTER",
+    ...otelVariables.map(({ name }) => name),
   );
   const text = fc.oneof(
     fc.string(),
     fc.string({ unit: "binary" }),
-    fc.constantFrom("otlp", "a=b", "%", "=", "__proto__=x", "http://x", "1s", "1GiB", "true"),
+    fc.constantFrom(
+      "otlp",
+      "none",
+      "a{b=c}[d=e];",
+      "traceidratio",
+      "always_off",
+      "b3,none",
+      "0",
+      "::",
+      "a=b",
+      "%",
+      "=",
+      "__proto__=x",
+      "http://x",
+      "1s",
+      "1GiB",
+      "true",
+    ),
   );
   fc.assert(
     fc.property(fc.dictionary(variable, text, { maxKeys: 4 }), (environment) => {

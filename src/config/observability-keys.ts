@@ -45,7 +45,7 @@ function batchKeys(things: string) {
     ),
     queue_size: withDefault(
       integer({ minimum: 1, maximum: 1_000_000 }),
-      16_384,
+      32_768,
       `How many ${things} wait at most; more are dropped and counted.`,
     ),
     batch_size: withDefault(
@@ -56,7 +56,7 @@ function batchKeys(things: string) {
     export_timeout: withDefault(
       duration({ minimumMs: 100, maximumMs: 86_400_000 }),
       300_000,
-      "How long a batch is tried, all attempts together, before it goes to the spool or is dropped.",
+      "How long a batch is tried, all attempts together, before it is dropped. With a spool it goes there after the first.",
     ),
   });
 }

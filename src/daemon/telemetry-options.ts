@@ -66,6 +66,7 @@ export async function telemetryOptionsOf(
       exportIntervalMs: metrics.exportIntervalMs,
       exportTimeoutMs: metrics.exportTimeoutMs,
       cardinalityLimit: metrics.cardinalityLimit,
+      ...(metrics.cardinalityLimits === undefined ? {} : { seriesLimits: metrics.cardinalityLimits }),
       destinations: metricsTo,
     },
     logging: {
