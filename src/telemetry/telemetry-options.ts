@@ -51,7 +51,7 @@ export interface BatchOptions {
   readonly scheduleDelayMs?: number;
   readonly maximumQueueItems?: number;
   readonly maximumBatchItems?: number;
-  /** A batch that finds no taker for this long, all attempts together, is spooled or given up. Default 5 minutes. */
+  /** A batch that finds no taker for this long, all attempts together, is given up; with a spool it goes there after the first. Default 5 minutes. */
   readonly exportTimeoutMs?: number;
 }
 

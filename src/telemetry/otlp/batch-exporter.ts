@@ -57,6 +57,7 @@ export function batchLimitsOf(batch: BatchOptions = {}): BatchLimits {
     maximumQueuedItems,
     maximumBatchItems: Math.min(maximumBatchItems, maximumQueuedItems),
     batchDelayMs: batch.scheduleDelayMs ?? defaultBatchLimits.batchDelayMs,
+    retryForMs: batch.exportTimeoutMs ?? defaultBatchLimits.retryForMs,
   };
 }
 

@@ -31,6 +31,8 @@ export interface MetricsExporter {
 }
 
 export interface MetricsExporterOptions {
+  /** Its place among the metrics' destinations; default 0. */
+  readonly index?: number;
   readonly reader: MetricsReader;
   readonly sender: SignalSender;
   readonly metrics: Metrics;
@@ -50,14 +52,14 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** Ends that wait for a destination to come back. */
 const MAXIMUM_UNTOLD = 100_000;
 
-const COMPONENT = {
-  "otel.component.type": "periodic_metric_reader",
-  "otel.component.name": "periodic_metric_reader/0",
-} as const;
+const COMPONENT_TYPE = "periodic_metric_reader";
 
 export function createMetricsExporter(options: MetricsExporterOptions): MetricsExporter {
   const { sender, clock, metrics } = options;
-  const duration = metrics.bind(otelSdkMetricReaderCollectionDuration, COMPONENT);
+  const duration = metrics.bind(otelSdkMetricReaderCollectionDuration, {
+    "otel.component.type": COMPONENT_TYPE,
+    "otel.component.name": `${COMPONENT_TYPE}/${options.index ?? 0}`,
+  });
   const stopped = new AbortController();
   const retryForMs = Math.min(options.intervalMs, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const scratch = new ProtobufWriter();

@@ -247,12 +247,13 @@ function createQueue<T>(
 }
 
 function createPoints(
-  { route, destination, otlp }: ConfiguredRoute,
+  { route, destination, otlp, index }: ConfiguredRoute,
   source: MetricsSource,
   options: OtlpClientOptions,
 ): MetricsExporter {
   const { temporality, histogramAggregation } = otlp;
   return createMetricsExporter({
+    index,
     reader: source.createReader(),
     sender: route.sender,
     metrics: options.selfMetrics,
