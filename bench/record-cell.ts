@@ -12,6 +12,8 @@ const WARM_UP_BLOCKS = 3;
 
 export function benchRecordCell(): BenchmarkRow[] {
   const engine = createMetricsEngine({ clock: createSystemClock() });
+  // As a node does it: exponential buckets are kept, and exemplars are looked for.
+  engine.keepExemplars({ filter: "trace_based", active: () => undefined, isPromoted: () => false });
   const counter = engine.bind(vmRestarts, { "blixard.vm.exit_cause": "crash" });
   const histogram = engine.bind(vmOperationDuration, { "blixard.vm.operation": "create" });
   // Values for every bucket, decided beforehand so that the loop only reads them.

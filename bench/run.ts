@@ -5,8 +5,11 @@
 import { join } from "node:path";
 import { buildBundle } from "../scripts/build.ts";
 import { benchApiThroughput } from "./api-throughput.ts";
+import { benchOtlpEncoding } from "./otlp-encoding.ts";
 import { benchRecordCell } from "./record-cell.ts";
+import { benchRecordingPeers } from "./recording-peers.ts";
 import { describeMachine, report, type BenchmarkRow } from "./report.ts";
+import { benchScrapeSeries } from "./scrape-series.ts";
 import { benchStartLatency } from "./start-latency.ts";
 import { benchVmList } from "./vm-list.ts";
 
@@ -14,6 +17,9 @@ const benchmarks: Readonly<Record<string, () => Promise<BenchmarkRow[]> | Benchm
   "start-latency": benchStartLatency,
   "api-throughput": benchApiThroughput,
   "record-cell": benchRecordCell,
+  "recording-peers": benchRecordingPeers,
+  "scrape-series": benchScrapeSeries,
+  "otlp-encoding": benchOtlpEncoding,
   "vm-list": benchVmList,
 };
 
