@@ -1,5 +1,5 @@
 /** TelemetryService's diagnosis: what the node's doctor says, as it says it. */
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { CheckOutcome, type TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
 import { invalid } from "#model/names.ts";
@@ -45,9 +45,15 @@ function checkToMessage(check: TelemetryCheck) {
     signal,
     step,
     outcome: outcomes[outcome],
-    duration: durationFromMs(Math.round(check.durationMs * 1_000) / 1_000),
+    duration: durationToMessage(check.durationMs),
     message,
     finding,
     fix,
   };
+}
+
+/** To the microsecond: fractions of a nanosecond cannot be told. */
+function durationToMessage(timeMs: number) {
+  const micros = Math.max(0, Math.round(timeMs * 1_000));
+  return { seconds: BigInt(Math.floor(micros / 1e6)), nanos: (micros % 1e6) * 1_000 };
 }
