@@ -60,8 +60,9 @@ function normalisedElement(field: DescField, value: JsonValue, where: string, pr
   } else if (field.scalar !== undefined && LONG.has(field.scalar)) {
     if (typeof value !== "string") problems.push(`${where} is a 64-bit integer as a number`);
   } else if (field.scalar === ScalarType.BYTES && ID.test(field.jsonName)) {
-    if (typeof value !== "string" || !/^([0-9a-f]{16}){1,2}$/i.test(value)) problems.push(`${where} is not a hex id`);
-    return Buffer.from(String(value), "hex").toString("base64");
+    const isId = typeof value === "string" && /^([0-9a-f]{16}){1,2}$/i.test(value);
+    if (!isId) problems.push(`${where} is not a hex id`);
+    return isId ? Buffer.from(value, "hex").toString("base64") : "";
   }
   return value;
 }

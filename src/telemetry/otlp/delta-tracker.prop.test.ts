@@ -129,8 +129,8 @@ function totals(points: readonly ReceivedPoint[], valueOf: (point: ReceivedPoint
   return sums;
 }
 
-function withoutZeros(map: ReadonlyMap<string, number>): Map<string, number> {
-  return new Map([...map].filter(([, value]) => value !== 0).toSorted());
+function withoutZeros(map: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
+  return Object.fromEntries([...map].filter(([, value]) => value !== 0));
 }
 
 /** Each begins at or after the end of the one before, and before its own end. */

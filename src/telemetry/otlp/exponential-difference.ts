@@ -26,7 +26,7 @@ function combine(left: BucketDifference, right: BucketDifference, sign: 1 | -1):
   const last = Math.max(
     ...ranges.map((one) => (one.positiveOffset + one.positiveCounts.length - 1) >> (one.scale - scale)),
   );
-  const counts = new Array<number>(ranges.length === 0 ? 0 : last - first + 1).fill(0);
+  const counts = Array.from({ length: ranges.length === 0 ? 0 : last - first + 1 }, () => 0);
   const add = (one: BucketDifference, factor: number): void => {
     for (let index = 0; index < one.positiveCounts.length; index++) {
       const at = ((one.positiveOffset + index) >> (one.scale - scale)) - first;

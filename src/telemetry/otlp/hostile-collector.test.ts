@@ -343,7 +343,7 @@ test("grpc: trailers that are garbage, missing, or a web server's", async (t) =>
   ];
   for (const [behave, problem] of answers) {
     const outcome = await send(t, await listenHttp2(t, behave), { protocol: "grpc" });
-    assert.equal("cause" in outcome ? outcome.cause : outcome.kind, problem, `${behave} ${JSON.stringify(outcome)}`);
+    assert.equal("cause" in outcome ? outcome.cause : outcome.kind, problem, `${String(behave)} ${JSON.stringify(outcome)}`);
   }
 });
 

@@ -8,6 +8,7 @@ import { startOtlpReceiver, type OtlpReceiver, type ReceivedPoint } from "#test/
 import { waitFor } from "#test/support/wait-for.ts";
 import { createMetricsEngine, type MetricsEngine } from "../metrics/metrics-engine.ts";
 import { createSystemClock } from "../system-clock.ts";
+import type { HistogramAggregation, MetricTemporality, OtlpProtocol } from "../telemetry-options.ts";
 import { resolveDestination } from "./destination.ts";
 import { createExporterSignals } from "./exporter-signals.ts";
 import { createMetricsExporter, type MetricsExporter } from "./metrics-exporter.ts";
@@ -41,10 +42,24 @@ interface Setup {
 }
 
 async function start(t: TestContext, intervalMs = 60_000, unsupportedRetryMs = 60_000): Promise<Setup> {
+  return startExporter(t, createMetricsEngine({ clock: createSystemClock() }), { intervalMs, unsupportedRetryMs });
+}
+
+interface ExporterOptions {
+  readonly intervalMs?: number;
+  readonly unsupportedRetryMs?: number;
+  readonly protocol?: OtlpProtocol;
+  readonly temporality?: MetricTemporality;
+  readonly histogramAggregation?: HistogramAggregation;
+}
+
+/** One more destination of `engine`. */
+async function startExporter(t: TestContext, engine: MetricsEngine, options: ExporterOptions): Promise<Setup> {
+  const { intervalMs = 60_000, unsupportedRetryMs = 60_000, protocol = "grpc" } = options;
   const receiver = await startOtlpReceiver();
   const clock = createSystemClock();
-  const engine = createMetricsEngine({ clock });
-  const destination = resolveDestination({ endpoint: receiver.grpcEndpoint }, "metrics");
+  const endpoint = protocol === "grpc" ? receiver.grpcEndpoint : receiver.httpEndpoint;
+  const destination = resolveDestination({ endpoint, protocol }, "metrics");
   const sender = createSignalSender({
     transport: createTransport(destination, "metrics", "blixard/test"),
     signals: createExporterSignals({
@@ -64,7 +79,13 @@ async function start(t: TestContext, intervalMs = 60_000, unsupportedRetryMs = 6
     sender,
     metrics: engine,
     clock,
-    encoder: { resource: { attributes: { "service.name": "blixard" } }, scope: { name: "blixard", version: "0.1.0" } },
+    encoder: {
+      resource: { attributes: { "service.name": "blixard" } },
+      scope: { name: "blixard", version: "0.1.0" },
+      ...destination.requestLimits,
+      ...(options.histogramAggregation === undefined ? {} : { histogramAggregation: options.histogramAggregation }),
+    },
+    ...(options.temporality === undefined ? {} : { temporality: options.temporality }),
     intervalMs,
   });
   t.after(async () => {
@@ -215,6 +236,108 @@ test("a backend that takes no metrics is left alone, and the ends it never saw b
       point.name === otelSdkExporterMetricDataPointExported.name && point.attributes["error.type"] !== undefined,
   );
   assert.deepEqual(failed, [], "not a drop");
+});
+
+test("several destinations: each is told of an end once, also while another is away, and neither waits for the other", async (t) => {
+  const first = await start(t);
+  const { engine } = first;
+  const second = await startExporter(t, engine, { intervalMs: 50 });
+  const cell = engine.bind(counter, { name: "vm-1" });
+  const series = "blixard.test.things{name=vm-1}";
+  cell.add(1);
+  await Promise.all([first.exporter.flush(), second.exporter.flush()]);
+  assert.equal(first.take(series).length, 1);
+  assert.equal(second.take(series).length, 1);
+  cell.remove();
+  second.receiver.misbehave({ kind: "refuse" });
+  await Promise.all([first.exporter.flush(), second.exporter.flush()]);
+  const ends = (setup: Setup): boolean[] => setup.take(series).map((point) => point.noRecordedValue);
+  assert.deepEqual(ends(first), [true]);
+  assert.deepEqual(ends(second), []);
+  second.receiver.misbehave(undefined);
+  await Promise.all([first.exporter.flush(), second.exporter.flush()]);
+  assert.deepEqual(ends(first), []);
+  assert.deepEqual(ends(second), [true]);
+  await Promise.all([first.exporter.flush(), second.exporter.flush()]);
+  assert.deepEqual([...ends(first), ...ends(second)], []);
+});
+
+test("one destination is told in deltas while another is told totals, of the same series", async (t) => {
+  const totals = await start(t);
+  const { engine } = totals;
+  const deltas = await startExporter(t, engine, { intervalMs: 50, temporality: "delta", protocol: "http/protobuf" });
+  const cell = engine.bind(counter, { name: "a" });
+  const durations = engine.bind(histogram, { name: "a" });
+  const series = "blixard.test.things{name=a}";
+  const flush = (): Promise<unknown> => Promise.all([totals.exporter.flush(), deltas.exporter.flush()]);
+  const values = (setup: Setup): number[] => setup.take(series).map((point) => point.value);
+  cell.add(3);
+  await flush();
+  cell.add(4);
+  durations.record(0.5);
+  deltas.receiver.misbehave({ kind: "refuse" });
+  await flush();
+  deltas.receiver.misbehave(undefined);
+  cell.add(1);
+  await flush();
+  assert.deepEqual(values(totals), [3, 7, 8]);
+  assert.deepEqual(values(deltas), [3, 5]);
+  // Nothing changed: nothing is told. Then the series ends: what was left is told, and that is all.
+  await flush();
+  assert.deepEqual(values(deltas), []);
+  cell.add(2);
+  cell.remove();
+  await flush();
+  assert.deepEqual(values(deltas), [2]);
+  await flush();
+  assert.deepEqual(values(deltas), []);
+  const points = deltas.receiver.points.filter((point) => point.series === series);
+  assert.deepEqual(
+    points.map((point) => point.temporality),
+    ["delta", "delta", "delta"],
+  );
+  assert.deepEqual(
+    points.slice(1).map((point) => point.startUnixNano),
+    points.slice(0, -1).map((point) => point.timeUnixNano),
+    "each interval begins where the last delivered one ended",
+  );
+  const [duration] = deltas.receiver.points.filter((point) => point.name === histogram.name);
+  assert.deepEqual([duration?.value, duration?.bucketCounts, duration?.temporality], [1, [0, 1, 0], "delta"]);
+});
+
+for (const protocol of ["grpc", "http/json"] as const) {
+  test(`${protocol}: exponential histograms with their extremes, where they are asked for`, async (t) => {
+    const engine = createMetricsEngine({ clock: createSystemClock() });
+    const { exporter, receiver } = await startExporter(t, engine, {
+      protocol,
+      histogramAggregation: "base2_exponential_bucket_histogram",
+    });
+    const cell = engine.bind(histogram, { name: "a" });
+    for (const value of [0, 0.25, 0.5, 4]) cell.record(value);
+    await exporter.flush();
+    assert.deepEqual(receiver.problems, []);
+    const point = receiver.points.find(({ name: which }) => which === histogram.name);
+    assert.equal(point?.kind, "exponentialHistogram");
+    assert.deepEqual([point.value, point.sum, point.minimum, point.maximum], [4, 4.75, 0, 4]);
+    assert.equal(point.exponential?.zeroCount, 1);
+    assert.equal(
+      point.bucketCounts.reduce((sum, each) => sum + each, 0),
+      3,
+    );
+  });
+}
+
+test("http/json: many series come in requests small enough to be written without holding the node up", async (t) => {
+  const engine = createMetricsEngine({ clock: createSystemClock() });
+  const { exporter, receiver } = await startExporter(t, engine, { protocol: "http/json" });
+  for (let index = 0; index < 12_000; index++) engine.bind(counter, { name: `vm-${index}` }).add(index + 0.5);
+  await exporter.flush();
+  assert.deepEqual(receiver.problems, []);
+  const points = receiver.points.filter((point) => point.name === counter.name);
+  assert.equal(new Set(points.map((point) => point.series)).size, 12_000);
+  assert.equal(points.find((point) => point.attributes["name"] === "vm-7")?.value, 7.5);
+  assert.ok(receiver.requests.length > 2);
+  for (const { encoding } of receiver.requests) assert.equal(encoding, "json");
 });
 
 function gaugeValue(engine: MetricsEngine, wanted: Readonly<Record<string, string>>): number | undefined {
