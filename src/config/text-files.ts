@@ -41,12 +41,12 @@ async function readBytes(path: string, signal: AbortSignal | undefined): Promise
     // Without O_NONBLOCK the opening of a fifo would hold a thread, and with it the process, until somebody writes.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const buffer = Buffer.alloc(MAXIMUM_CONFIG_BYTES + 1);
-    const regular = (await file.stat()).isFile();
+    const isPipe = (await file.stat()).isFIFO();
     let length = 0;
     while (length <= MAXIMUM_CONFIG_BYTES) {
-      const bytesRead = regular
-        ? (await file.read(buffer, length, buffer.length - length, null)).bytesRead
-        : await readWhenReady(file, buffer, length, signal);
+      const bytesRead = isPipe
+        ? await readWhenReady(file, buffer, length, signal)
+        : (await file.read(buffer, length, buffer.length - length, null)).bytesRead;
       if (bytesRead === 0) return buffer.subarray(0, length);
       length += bytesRead;
     }
