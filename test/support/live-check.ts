@@ -90,7 +90,7 @@ class Checker {
     if (!SENT_AS[metric.instrument].includes(sent))
       this.#report("unexpected_instrument", point.name, `a ${metric.instrument} is not sent as a ${sent}`);
     if (point.attributes[OVERFLOW] === true) return void this.seen.add(`attribute ${OVERFLOW}`);
-    this.#signal(point.name, metric.attributes, point.attributes);
+    this.#signal(point.name, metric.attributes, point.attributes, true);
   }
 
   span({ name, attributes, message }: LiveTelemetry["spans"][number]): void {
@@ -145,10 +145,15 @@ class Checker {
     }
   }
 
-  #signal(name: string, references: readonly AttributeReference[], attributes: Values): void {
+  /** The attribute that stands for all below its name: they may be on any span and log record. */
+  #templateOf(key: string): RegistryAttribute | undefined {
+    return this.#registry.attributes.find(({ name, template }) => template && key.startsWith(`${name}.`));
+  }
+
+  #signal(name: string, references: readonly AttributeReference[], attributes: Values, isMetric = false): void {
     const declared = new Set(references.map((reference) => reference.name));
     for (const [key, value] of Object.entries(attributes)) {
-      if (declared.has(key)) this.#value(name, key, value);
+      if (declared.has(key) || (!isMetric && this.#templateOf(key) !== undefined)) this.#value(name, key, value);
       else this.#report("missing_attribute", name, `${key} is not declared on it`);
     }
     for (const reference of references) {
@@ -158,9 +163,9 @@ class Checker {
   }
 
   #value(subject: string, key: string, value: PlainValue): void {
-    const attribute = this.#attributes.get(key);
+    const attribute = this.#attributes.get(key) ?? this.#templateOf(key);
     if (attribute === undefined) return this.#report("missing_attribute", subject, `${key} is not declared`);
-    this.seen.add(`attribute ${key}`);
+    this.seen.add(`attribute ${attribute.name}`);
     if (!hasType(attribute.type, value))
       return this.#report("type_mismatch", subject, `${key} is no ${attribute.type}: ${JSON.stringify(value)}`);
     if (attribute.values?.includes(String(value)) === false)
