@@ -102,7 +102,8 @@ class Diagnosis {
   readonly #deadlineMs: number;
   readonly #callerSignal: AbortSignal;
   readonly #timeout: AbortSignal;
-  /** Either of the two. */
+  readonly #abandoned = new AbortController();
+  /** Any of the three. */
   readonly #signal: AbortSignal;
   readonly #tools: DestinationTools;
   readonly #checks: DoctorCheck[] = [];
@@ -115,7 +116,7 @@ class Diagnosis {
     this.#callerSignal = signal;
     this.#deadlineMs = clock.monotonicMs() + timeoutMs;
     this.#timeout = AbortSignal.timeout(timeoutMs);
-    this.#signal = AbortSignal.any([signal, this.#timeout]);
+    this.#signal = AbortSignal.any([signal, this.#timeout, this.#abandoned.signal]);
     this.#canary = createCanary({ resource, scope, now: () => clock.now(), randomHex });
     this.#tools = {
       probes: options.probes ?? createNetworkProbes(),
@@ -146,7 +147,7 @@ class Diagnosis {
   async *#allChecks(): AsyncGenerator<DoctorCheck, void, void> {
     const routes: Route[] = [];
     yield* this.#resolveRoutes(routes);
-    yield* inOrder(groupRoutes(routes).map((group) => checkDestination(group, this.#tools)));
+    yield* this.#inOrder(groupRoutes(routes).map((group) => checkDestination(group, this.#tools)));
     yield* this.#readBack();
     if (this.#options.node !== undefined) yield* this.#checkNode(this.#options.node);
     if (this.#timeout.aborted && !this.#callerSignal.aborted) {
@@ -157,6 +158,10 @@ class Diagnosis {
         durationMs: 0,
       };
     }
+  }
+
+  #inOrder(checks: readonly AsyncGenerator<DoctorCheck, void, void>[]): AsyncGenerator<DoctorCheck, void, void> {
+    return inOrder(checks, () => this.#abandoned.abort());
   }
 
   *#resolveRoutes(routes: Route[]): Generator<DoctorCheck, void, void> {
@@ -203,7 +208,7 @@ class Diagnosis {
       { kind: "tempo", url: tempoUrl, signal: "traces" },
       { kind: "prometheus", url: prometheusUrl, signal: "metrics" },
     ] as const;
-    yield* inOrder(
+    yield* this.#inOrder(
       backends.flatMap(({ kind, url, signal }) => (url === undefined ? [] : [this.#readBackFrom(kind, url, signal)])),
     );
     if (this.#signal.aborted) return;

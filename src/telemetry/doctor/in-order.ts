@@ -1,13 +1,19 @@
 /**
  * Runs generators at the same time and yields what they yield one generator after the
  * other: the first one's values as they come, the others' when it is their turn. Ended
- * early, it ends them all.
+ * early, it ends them all; `abandon` is called first, to end what they wait for.
  */
-export async function* inOrder<T>(generators: readonly AsyncGenerator<T, void, void>[]): AsyncGenerator<T, void, void> {
+export async function* inOrder<T>(
+  generators: readonly AsyncGenerator<T, void, void>[],
+  abandon: () => void,
+): AsyncGenerator<T, void, void> {
   const queues = generators.map((generator) => new Queue(generator));
+  let isDone = false;
   try {
     for (const queue of queues) yield* queue.values();
+    isDone = true;
   } finally {
+    if (!isDone) abandon();
     await Promise.all(queues.map((queue) => queue.end()));
   }
 }
