@@ -60,7 +60,7 @@ function normalisedElement(field: DescField, value: JsonValue, where: string, pr
   } else if (field.scalar !== undefined && LONG.has(field.scalar)) {
     if (typeof value !== "string") problems.push(`${where} is a 64-bit integer as a number`);
   } else if (field.scalar === ScalarType.BYTES && ID.test(field.jsonName)) {
-    const isId = typeof value === "string" && /^([0-9a-f]{16}){1,2}$/i.test(value);
+    const isId = typeof value === "string" && /^([0-9a-f]{2})*$/i.test(value);
     if (!isId) problems.push(`${where} is not a hex id`);
     return isId ? Buffer.from(value, "hex").toString("base64") : "";
   }

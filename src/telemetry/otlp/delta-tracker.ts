@@ -93,13 +93,7 @@ export class NumberDelta implements DeltaBase {
   }
 }
 
-export interface HistogramDifference {
-  readonly count: number;
-  readonly sum: number;
-  readonly bucketCounts: Float64Array;
-  readonly exponential: BucketDifference | undefined;
-}
-
+/** What was counted, or the difference of two such. */
 interface HistogramTotals {
   readonly count: number;
   readonly sum: number;
@@ -125,20 +119,15 @@ export class HistogramDelta implements DeltaBase {
     this.sinceMs = series.startTimeMs;
     this.#startTimeMs = series.startTimeMs;
     this.#exponential = isExponential(aggregation, series);
-    this.#told = { count: 0, sum: 0, bucketCounts: new Float64Array(series.bucketCounts.length), ...this.#noBuckets() };
+    this.#told = this.#nothing();
     this.#seen = this.#told;
   }
 
-  read(): HistogramDifference {
+  read(): HistogramTotals {
     const { series } = this;
     if (series.bucketCounts.length !== this.#told.bucketCounts.length) {
       // Other bounds: what was not told of the old ones cannot be told in the new ones.
-      this.#told = {
-        count: 0,
-        sum: 0,
-        bucketCounts: new Float64Array(series.bucketCounts.length),
-        ...this.#noBuckets(),
-      };
+      this.#told = this.#nothing();
     } else if (series.startTimeMs !== this.#startTimeMs || series.count < this.#seen.count) {
       this.#told = difference(this.#told, this.#seen);
     }
@@ -171,8 +160,9 @@ export class HistogramDelta implements DeltaBase {
     this.sinceMs = timeMs;
   }
 
-  #noBuckets(): { readonly exponential: BucketDifference | undefined } {
-    return { exponential: this.#exponential ? emptyBuckets : undefined };
+  #nothing(): HistogramTotals {
+    const bucketCounts = new Float64Array(this.series.bucketCounts.length);
+    return { count: 0, sum: 0, bucketCounts, exponential: this.#exponential ? emptyBuckets : undefined };
   }
 }
 
@@ -239,10 +229,8 @@ export class DeltaTracker {
 
   /** Ended series that owe a last difference. What their successors can tell is theirs from now on. */
   takeEnded(families: readonly MetricFamily[]): readonly SeriesDelta[] {
-    const ended = this.#deltas
-      .values()
-      .filter(({ series }) => series.removed)
-      .toArray();
+    const ended: SeriesDelta[] = [];
+    for (const delta of this.#deltas.values()) if (delta.series.removed) ended.push(delta);
     const owing: SeriesDelta[] = [];
     const successors = ended.length === 0 ? undefined : this.#liveByIdentity(ended, families);
     for (const delta of ended) {
