@@ -92,7 +92,14 @@ export function parseConfig(sources: ConfigSources): LoadedConfig {
         warnings: firstOf([...warnings, ...checkAdvice(config)]),
       };
   }
-  throw new ConfigError(sources.file === undefined ? "the configuration" : sources.file.path, problems);
+  throw new ConfigError(subjectOf(sources, problems), problems);
+}
+
+/** The file to mend, when it is one. */
+function subjectOf({ file, otelFile }: ConfigSources, problems: readonly Problem[]): string {
+  const allIn = (path: string): boolean => problems.every(({ place }) => place.kind === "file" && place.file === path);
+  if (otelFile !== undefined && allIn(otelFile.path)) return otelFile.path;
+  return file === undefined ? "the configuration" : file.path;
 }
 
 /** The nested object has exactly the shape that the schema gives `KeyValues`: both are made from the same table. */

@@ -32,6 +32,7 @@ function problemsOf(text: string, environment: Environment = {}): readonly strin
     load(text, environment);
   } catch (error) {
     assert.ok(error instanceof ConfigError);
+    assert.match(error.message, /^\/etc\/otel\.yaml has /);
     return error.message.split("\n  ").slice(1);
   }
   throw new assert.AssertionError({ message: `it loaded: ${text.slice(0, 200)}` });
