@@ -82,14 +82,12 @@ export interface TelemetryDoctor {
    * Each check as it is done, and a summary at the end.
    * @throws BlixardError TOO_MANY_REQUESTS while another diagnosis runs
    */
-  diagnose(options: {
-    readonly timeoutMs: number;
-    readonly signal: AbortSignal;
-  }): AsyncIterable<
-    | { readonly kind: "check"; readonly check: TelemetryCheck }
-    | { readonly kind: "summary"; readonly summary: TelemetrySummary }
-  >;
+  diagnose(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): AsyncIterable<TelemetryDoctorEvent>;
 }
+
+export type TelemetryDoctorEvent =
+  | { readonly kind: "check"; readonly check: TelemetryCheck }
+  | { readonly kind: "summary"; readonly summary: TelemetrySummary };
 
 type TelemetryCheckOutcome = "ok" | "warning" | "failed" | "skipped";
 

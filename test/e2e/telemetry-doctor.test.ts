@@ -118,6 +118,22 @@ test("without a node, an endpoint that nobody serves is told as such", async () 
   assert.equal(exitCode, 3, stderr);
 });
 
+test("without a node, the destinations of a configuration are looked at from here", async (context) => {
+  const receiver = await startOtlpReceiver();
+  context.after(() => receiver[Symbol.asyncDispose]());
+  await using node = await TestNode.prepare({
+    toml: `${base}[observability.tracing]\notlp_endpoint = "${receiver.httpEndpoint}"\nprotocol = "grpc"\n`,
+  });
+  const wrong = await runCli(["telemetry", "doctor", "--config", node.configFile]);
+  assert.equal(wrong.exitCode, 1, wrong.stderr);
+  assert.match(wrong.stdout, /grpc_to_http_gateway: Set protocol = "http\/protobuf"/);
+  const environment = { BLIXARD_OBSERVABILITY__TRACING__PROTOCOL: "http/protobuf" };
+  const right = await runCli(["telemetry", "doctor", "--config", node.configFile], { environment });
+  assert.equal(right.exitCode, 0, right.stdout);
+  assert.doesNotMatch(right.stdout, /^(scrape|node)$.*cardinality/ms);
+  assert.equal((await runCli(["telemetry", "doctor", "--config", "/nowhere.toml"])).exitCode, 2);
+});
+
 test("a real Prometheus has the canary, and shows that metrics come by scrape and by OTLP", async (context) => {
   const receiver = await startOtlpReceiver();
   context.after(() => receiver[Symbol.asyncDispose]());

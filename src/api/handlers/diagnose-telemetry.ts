@@ -1,9 +1,15 @@
 /** TelemetryService's diagnosis: what the node's doctor says, as it says it. */
+import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { CheckOutcome, type TelemetryService } from "#gen/api/blixard/v1/telemetry_pb.ts";
+import {
+  CheckOutcome,
+  DiagnoseTelemetryResponseSchema,
+  type DiagnoseTelemetryResponse,
+  type TelemetryService,
+} from "#gen/api/blixard/v1/telemetry_pb.ts";
 import { invalid } from "#model/names.ts";
-import type { TelemetryCheck, TelemetryDoctor } from "../ports.ts";
+import type { TelemetryCheck, TelemetryDoctor, TelemetryDoctorEvent } from "../ports.ts";
 
 export interface DiagnoseTelemetryOptions {
   readonly doctor: TelemetryDoctor;
@@ -30,12 +36,19 @@ export function createDiagnoseTelemetry({
         throw invalid("timeout", "this is no time for a diagnosis", "Give it 1 s to 5 minutes.");
       }
       for await (const event of doctor.diagnose({ timeoutMs, signal: context.signal })) {
-        yield event.kind === "check"
-          ? { event: { case: "check", value: checkToMessage(event.check) } }
-          : { event: { case: "diagnosis", value: { ...event.summary, outcome: outcomes[event.summary.outcome] } } };
+        yield diagnosisToMessage(event);
       }
     },
   };
+}
+
+export function diagnosisToMessage(event: TelemetryDoctorEvent): DiagnoseTelemetryResponse {
+  return create(
+    DiagnoseTelemetryResponseSchema,
+    event.kind === "check"
+      ? { event: { case: "check", value: checkToMessage(event.check) } }
+      : { event: { case: "diagnosis", value: { ...event.summary, outcome: outcomes[event.summary.outcome] } } },
+  );
 }
 
 function checkToMessage(check: TelemetryCheck) {

@@ -9,11 +9,14 @@ import {
   type DiagnoseTelemetryResponse,
 } from "#gen/api/blixard/v1/telemetry_pb.ts";
 import { BlixardError } from "#model/errors.ts";
-import { defineCommand, option } from "../../command.ts";
+import { anyText, defineCommand, option } from "../../command.ts";
+import { loadNodeConfig } from "../../config-sources.ts";
 import type { CommandContext } from "../../context.ts";
 import { exitCodes, WaitTimeoutError } from "../../failure.ts";
 import { nodeOptions } from "../../node-options.ts";
+import { printable } from "../../output/text.ts";
 import { durationMs } from "../../values.ts";
+import { version } from "../../version.ts";
 import { DoctorView } from "./doctor-view.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -27,6 +30,12 @@ export const telemetryDoctor = defineCommand({
     "The node sends a canary span, metric and log to each of its destinations and tells of every step: name, connection, TLS, credentials, acknowledgement. Where [observability.doctor] names a Prometheus, Jaeger or Tempo, it reads them back. Then it looks at its metrics page, the clock, queues, spool, losses and cardinality. Exit code: 0 all is well, perhaps with warnings; 1 something is for you to mend; 3 the node cannot be reached, or it is our fault; 4 the time was over. With -o json one object a line.",
   arguments: {},
   options: {
+    config: option(
+      "FILE",
+      "Without a node: look at the destinations of this configuration (TOML) from here.",
+      anyText,
+      { short: "c", complete: "file" },
+    ),
     timeout: option("DURATION", "For the whole diagnosis, 1s to 5m. Default: 30s.", durationMs),
     ...nodeOptions,
   },
@@ -36,12 +45,20 @@ export const telemetryDoctor = defineCommand({
       command: `blixard telemetry doctor -o json | jq -r 'select(.check.finding).check | "\\(.finding): \\(.fix)"'`,
       explanation: "What is to be mended, for scripts",
     },
+    {
+      command: "blixard telemetry doctor --config blixard.toml",
+      explanation: "Before there is a node: would its telemetry arrive, sent from here?",
+    },
     { command: "blixard telemetry doctor --timeout 2m", explanation: "Backends that take their time to index" },
   ],
   readOnly: true,
   run: async (context, _arguments, options) => {
     const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
-    return await show(diagnoseOnNode(context, timeoutMs), context);
+    const responses =
+      options.config === undefined
+        ? diagnoseOnNode(context, timeoutMs)
+        : await diagnoseHere(context, { ...options, config: options.config }, timeoutMs);
+    return await show(responses, context);
   },
 });
 
@@ -58,6 +75,19 @@ async function* diagnoseOnNode(
     if (ConnectError.from(error).code !== Code.DeadlineExceeded) throw error;
     throw new WaitTimeoutError("the node did not end its diagnosis in time", "See the node's log.");
   }
+}
+
+/** @throws BlixardError CONFIG_UNREADABLE, ConfigError */
+async function diagnoseHere(
+  { io, signal }: CommandContext,
+  { config: file, dataDir }: { readonly config: string; readonly dataDir: string | undefined },
+  timeoutMs: number,
+): Promise<AsyncIterable<DiagnoseTelemetryResponse>> {
+  const flags = { config: file, dataDir, logLevel: undefined, logFormat: undefined };
+  const { config, warnings } = await loadNodeConfig(flags, io);
+  for (const warning of warnings) await io.stderr.write(`warning: ${printable(warning)}\n`);
+  const { diagnoseConfig } = await import("#daemon/telemetry-inspection.ts");
+  return diagnoseConfig(config, { version, timeoutMs, signal });
 }
 
 /** Prints everything; the exit code. */
