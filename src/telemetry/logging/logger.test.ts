@@ -3,9 +3,11 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { Writable } from "node:stream";
 import { test } from "node:test";
+import { audit } from "#gen/telemetry/events.ts";
 import { BlixardError } from "#model/errors.ts";
 import { Secret } from "#model/secret.ts";
 import { createHumanFormatter, formatJson, type LogFormatter } from "./format.ts";
+import { isKnownAttribute } from "./known-attributes.ts";
 import { createLogger, type LoggerOptions, type LoggerRuntime } from "./logger.ts";
 import { createLineWriter } from "./stderr-writer.ts";
 
@@ -191,4 +193,62 @@ test("a reader that hangs costs lines, not memory, and is told how many", () => 
   write("last\n");
   for (let done = waiting.pop(); done !== undefined; done = waiting.pop()) done();
   assert.match(taken.join(""), /\(990 log lines were dropped: their reader was too slow\)\nlast\n$/);
+});
+
+test("an attribute that the registry does not know is left out, counted, and named once", () => {
+  let dropped = 0;
+  const { log, lines } = start(formatJson, { isKnownAttribute, onDropped: (_, count) => (dropped += count) });
+  for (let index = 0; index < 3; index++)
+    log.info(`message ${index}`, {
+      "blixard.vm.nmae": "web",
+      "blixard.vm.name": "web",
+      "baggage.user": "a",
+      baggage: "b",
+    });
+  const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const warnings = records.filter((record) => record["level"] === "warn");
+  assert.deepEqual(
+    warnings.map((record) => record["blixard.telemetry.attribute"]),
+    ["blixard.vm.nmae", "baggage"],
+  );
+  for (const record of records.filter((one) => one["level"] === "info")) {
+    assert.deepEqual([record["blixard.vm.name"], record["baggage.user"]], ["web", "a"]);
+    assert.ok(!("blixard.vm.nmae" in record) && !("baggage" in record));
+  }
+  assert.equal(dropped, 6);
+});
+
+test("an audit event is logged whatever the level and however often", () => {
+  const dropped: string[] = [];
+  const { log, lines } = start(formatJson, { level: "error", onDropped: (what) => dropped.push(what) });
+  const attributes = {
+    "blixard.audit.action": "blixard.v1.VmService/StopVm",
+    "blixard.grpc.listener": "unix",
+  } as const;
+  for (let index = 0; index < 50; index++) log.event(audit, "StopVm web: accepted", attributes);
+  assert.equal(lines.length, 50);
+  for (let index = 0; index < 50; index++) log.error("the same");
+  assert.equal(lines.length, 70);
+  assert.equal(dropped.filter((what) => what === "records").length, 30);
+});
+
+test("limits of a record are exact when they were configured", () => {
+  let dropped = 0;
+  const limits = { attributeCount: 2, attributeValueLength: 3 };
+  const { log, lines } = start(formatJson, { limits, onDropped: (_, count) => (dropped += count) });
+  log.info("hello", { "a.a": "12345", "a.b": undefined, "a.c": 7, "a.d": "x", "a.e": "y" });
+  const record = JSON.parse(lines[0] ?? "") as Record<string, unknown>;
+  assert.deepEqual([record["a.a"], record["a.c"], record["a.d"]], ["123", 7, undefined]);
+  assert.equal(dropped, 2);
+});
+
+test("what a context carries stands on its records, and what is said of it more exactly wins", () => {
+  const context = { traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true, baggage: "user=a" };
+  const { log, lines } = start(formatJson, {
+    activeContext: () => context,
+    contextAttributes: ({ baggage }) => ({ "baggage.user": baggage ?? "", "a.b": "context" }),
+  });
+  log.info("hello", { "a.b": "own" });
+  const record = JSON.parse(lines[0] ?? "") as Record<string, unknown>;
+  assert.deepEqual([record["baggage.user"], record["a.b"]], ["user=a", "own"]);
 });
