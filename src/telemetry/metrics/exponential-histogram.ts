@@ -21,6 +21,9 @@ const NO_OFFSET = 0x1000000;
 /** The octave of the least double is -1075. */
 const LEAST_OCTAVE = -1075;
 const OCTAVES = 1024 - LEAST_OCTAVE;
+/** Buckets of the finest scale in a quarter of an octave are 2 to the power of this. */
+const QUARTER_SHIFT = MAXIMUM_SCALE - 2;
+const LEAST_QUARTER = LEAST_OCTAVE * 4;
 
 /**
  * The bucket of a value at scale 8, by table instead of by logarithm: the value's
@@ -61,8 +64,9 @@ export class ExponentialIndex {
     const bound = this.#firstBound[fractionHigh >>> 11] ?? 0;
     const boundHigh = this.#boundHigh[bound] ?? 0;
     const below = ((high >>> 20) - EXPONENT_BIAS) * SUBDIVISIONS + bound - 1;
-    if (fractionHigh !== boundHigh) return fractionHigh > boundHigh ? below + 1 : below;
-    return (this.#words[0] ?? 0) > (this.#boundLow[bound] ?? 0) ? below + 1 : below;
+    if (fractionHigh === boundHigh) return (this.#words[0] ?? 0) > (this.#boundLow[bound] ?? 0) ? below + 1 : below;
+    // The sign bit: 1 if the value is above the bound. A branch here would be guessed wrong every other time.
+    return below + ((boundHigh - fractionHigh) >>> 31);
   }
 
   #ofSubnormal(value: number): number {
@@ -71,14 +75,16 @@ export class ExponentialIndex {
 }
 
 /**
- * Where the search for a value's explicit bucket may begin, by the octave of the value
- * as `ExponentialHistogram.record` returns it: bounds up to there lie below it.
+ * Where the search for a value's explicit bucket may begin, by the quarter of an octave
+ * that `ExponentialHistogram.record` returns: the bounds before lie below the value.
  */
 export function searchStarts(bounds: Float64Array): Uint8Array {
-  const starts = new Uint8Array(OCTAVES);
-  for (let octave = 0; octave < OCTAVES; octave++) {
-    const lowest = 2 ** (octave + LEAST_OCTAVE);
-    starts[octave] = octave === 0 ? 0 : bounds.findLastIndex((bound) => bound <= lowest) + 1;
+  const starts = new Uint8Array(4 * OCTAVES);
+  for (const [position, bound] of bounds.entries()) {
+    // The first quarter that lies above the bound, from a little before where rounding may have put it.
+    let quarter = bound > 0 ? Math.max(1, Math.floor(Math.log2(bound) * 4) - LEAST_QUARTER - 1) : 1;
+    while (quarter < starts.length && 2 ** ((quarter + LEAST_QUARTER) / 4) <= bound) quarter++;
+    starts.fill(position + 1, quarter);
   }
   return starts;
 }
@@ -112,7 +118,7 @@ export class ExponentialHistogram implements ExponentialBuckets {
       : this.#counts.subarray(this.#firstUsed(), this.#lastUsed() + 1);
   }
 
-  /** `value`: finite, not negative. Returns its octave, for `searchStarts`. */
+  /** `value`: finite, not negative. Returns the quarter of its octave, for `searchStarts`. */
   record(value: number): number {
     if (!(value >= this.minimum)) this.minimum = value;
     if (!(value <= this.maximum)) this.maximum = value;
@@ -128,7 +134,7 @@ export class ExponentialHistogram implements ExponentialBuckets {
       place = (index >> this.#shift) - this.#offset;
     }
     this.#counts[place] = (this.#counts[place] ?? 0) + 1;
-    return (index >> MAXIMUM_SCALE) - LEAST_OCTAVE;
+    return (index >> QUARTER_SHIFT) - LEAST_QUARTER;
   }
 
   /** Moves the window, at a coarser scale if need be, so that it holds what there is and `index`. */
