@@ -52,7 +52,7 @@ export function createAuthorization(
 }
 
 function hasTrustedCertificate(socket: unknown): boolean {
-  // A resumed session without a certificate counts as authorized for Node: look at the certificate too.
+  // Never without a certificate, whatever a resumed session is taken for.
   return socket instanceof TLSSocket && socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
 

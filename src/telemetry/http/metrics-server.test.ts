@@ -1,95 +1,20 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type IncomingHttpHeaders, request } from "node:http";
 import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import {
   httpServerRequestDuration,
   telemetryScrapeDuration,
   telemetryScrapeRejected,
-  vmCount,
   vmUptime,
 } from "#gen/telemetry/metrics.ts";
-import type { Clock } from "#model/clock.ts";
 import { BlixardError } from "#model/errors.ts";
+import { countOf, fillWithSeries, get, openSlowScrape, serve } from "#test/support/metrics-listener.ts";
 import { readPage } from "#test/support/openmetrics-validator.ts";
+import { readProtobufPage } from "#test/support/prometheus-protobuf.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createMetricsEngine, type MetricsEngine } from "../metrics/metrics-engine.ts";
-import type { MetricDescriptor } from "../port.ts";
-import { createMetricsServer, type MetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
 import { readinessOf } from "./readiness.ts";
-
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  delay: (delayMs, signal) => delay(delayMs, undefined, { signal }),
-};
-
-interface Served extends AsyncDisposable {
-  readonly engine: MetricsEngine;
-  readonly server: MetricsServer;
-}
-
-async function serve(options: Partial<MetricsServerOptions> = {}): Promise<Served> {
-  const engine = createMetricsEngine({ clock });
-  engine.bind(vmCount, { "blixard.vm.state": "running" }).add(1);
-  const server = await createMetricsServer({
-    bind: { host: "127.0.0.1", port: 0 },
-    source: engine,
-    metrics: engine,
-    clock,
-    resource: { "service.name": "blixard" },
-    readiness: () => readinessOf([{ name: "store", ready: true }]),
-    ...options,
-  });
-  return { engine, server, [Symbol.asyncDispose]: () => server.close(0) };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
-
-async function get(
-  { server }: Served,
-  path: string,
-  { method = "GET", headers = {} }: { method?: string; headers?: Record<string, string> } = {},
-): Promise<Answer> {
-  const { host, port } = server.address;
-  const call = request({ host, port, path, method, headers: { connection: "close", ...headers } });
-  call.end();
-  const [response] = await once(call, "response");
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk);
-  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
-}
-
-/** Fills the page beyond what sockets and streams buffer. */
-function fillWithSeries({ engine }: Served, count: number): void {
-  for (let index = 0; index < count; index++) {
-    engine
-      .bind(vmUptime, { "blixard.vm.id": `vm-${index}`, "blixard.vm.name": `${"x".repeat(200)}${index}` })
-      .set(index);
-  }
-}
-
-/** Asks for the page and does not read it. */
-function openSlowScrape({ server }: Served): ReturnType<typeof connect> {
-  const socket = connect({ host: server.address.host, port: server.address.port });
-  socket.pause();
-  socket.on("error", () => {});
-  socket.write("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-  return socket;
-}
-
-function countOf(engine: MetricsEngine, descriptor: MetricDescriptor, value: string): number {
-  const family = engine.families().find((candidate) => candidate.descriptor.name === descriptor.name);
-  const series = family?.series.filter((candidate) => candidate.attributes.some((pair) => pair[1] === value)) ?? [];
-  return series.reduce((sum, one) => sum + (one.kind === "number" ? one.value : one.count), 0);
-}
 
 describe("GET /metrics", () => {
   test("plain curl gets text 0.0.4", async () => {
@@ -107,6 +32,19 @@ describe("GET /metrics", () => {
     const { headers, body } = await get(served, "/metrics", { headers: { accept: "application/openmetrics-text" } });
     assert.match(headers["content-type"] ?? "", /^application\/openmetrics-text; version=1\.0\.0; charset=utf-8$/);
     readPage(body.toString(), "openmetrics");
+  });
+
+  test("protobuf with native histograms is given to those who ask for it", async () => {
+    await using served = await serve();
+    served.engine.bind(telemetryScrapeDuration, { "blixard.telemetry.format": "openmetrics" }).record(0.25);
+    const accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    const { headers, body } = await get(served, "/metrics", { headers: { accept, "accept-encoding": "gzip" } });
+    assert.equal(
+      headers["content-type"],
+      "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    );
+    const families = readProtobufPage(gunzipSync(body));
+    assert.ok(families.some(({ name }) => name === telemetryScrapeDuration.prometheusName));
   });
 
   test("gzip gives the same page in fewer bytes", async () => {
