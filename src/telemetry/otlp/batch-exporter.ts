@@ -19,7 +19,8 @@ import type { EncodedBatch } from "./encoded-request.ts";
 import type { SignalSender } from "./signal-sender.ts";
 
 export interface BatchExporter<T> {
-  enqueue(item: T): void;
+  /** `reserved`: there is room for a few of these in a full queue. */
+  enqueue(item: T, reserved?: boolean): void;
   /** Sends what is queued; resolves when all of it is settled. */
   flush(): Promise<void>;
   /** Items that wait. */
@@ -47,6 +48,9 @@ export const defaultBatchLimits: BatchLimits = {
   batchDelayMs: 1_000,
   retryForMs: 5 * 60_000,
 };
+
+/** What tells of losses must not be lost for the same reason. */
+const RESERVED_ITEMS = 16;
 
 /** A batch of more than the queue holds would never fill. */
 export function batchLimitsOf(batch: BatchOptions = {}): BatchLimits {
@@ -147,10 +151,11 @@ export function createBatchExporter<T>(options: BatchExporterOptions<T>): BatchE
   }
 
   return {
-    enqueue(item) {
+    enqueue(item, reserved = false) {
       if (!sender.accepts()) return;
       const bytes = sizeOf(item);
-      if (queue.length >= limits.maximumQueuedItems || queuedBytes + bytes > limits.maximumQueuedBytes) {
+      const isFull = queue.length >= limits.maximumQueuedItems || queuedBytes + bytes > limits.maximumQueuedBytes;
+      if (isFull && !(reserved && queue.length < limits.maximumQueuedItems + RESERVED_ITEMS)) {
         signals.dropped(1);
         return;
       }

@@ -76,7 +76,8 @@ export function createHttpTransport(destination: HttpDestination, signal: OtlpSi
 
 function createAgent(destination: HttpDestination): HttpAgent {
   const { certificateAuthorities, clientCertificate, clientKey } = destination.tls;
-  const shared = { keepAlive: true, maxSockets: 1 };
+  // One for what is fresh, one for what is replayed.
+  const shared = { keepAlive: true, maxSockets: 2 };
   if (!destination.secure) return new HttpAgent(shared);
   return new HttpsAgent({
     ...shared,

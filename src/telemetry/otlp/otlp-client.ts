@@ -11,6 +11,7 @@
  * Called by the composition of telemetry (create-telemetry.ts) only.
  */
 import { join } from "node:path";
+import { telemetryGap } from "#gen/telemetry/events.ts";
 import type { Clock } from "#model/clock.ts";
 import type { RecordedSpan, SpanResource, SpanScope } from "#model/recorded-span.ts";
 import type { LogRecord } from "../logging/log-record.ts";
@@ -106,7 +107,7 @@ export function createOtlpClient(options: OtlpClientOptions): OtlpClient {
       for (const { exporter } of spans) exporter.enqueue(span);
     },
     exportLog(record) {
-      for (const { exporter } of logs) exporter.enqueue(record);
+      for (const { exporter } of logs) exporter.enqueue(record, record.eventName === telemetryGap.name);
     },
     start() {
       for (const exporter of metrics) exporter.start();

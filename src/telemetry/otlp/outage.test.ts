@@ -13,7 +13,7 @@ import { createManualClock, type ManualClock } from "#test/support/manual-clock.
 import { startOtlpReceiver, type OtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createTelemetry, type TelemetryRuntime } from "../create-telemetry.ts";
-import type { OtlpOptions, SpoolOptions } from "../telemetry-options.ts";
+import type { BatchOptions, OtlpOptions, SpoolOptions } from "../telemetry-options.ts";
 import type { OtlpSignal } from "./destination.ts";
 import type { DestinationStatus } from "./destination-status.ts";
 
@@ -31,9 +31,10 @@ interface NodeOptions {
   readonly destinations: readonly OtlpOptions[];
   readonly spool?: SpoolOptions;
   readonly clock?: Clock;
+  readonly logBatch?: BatchOptions;
 }
 
-function startNode(t: TestContext, { destinations, spool, clock }: NodeOptions): Node {
+function startNode(t: TestContext, { destinations, spool, clock, logBatch }: NodeOptions): Node {
   const lines: string[] = [];
   const telemetry = createTelemetry({
     resource: {
@@ -45,7 +46,13 @@ function startNode(t: TestContext, { destinations, spool, clock }: NodeOptions):
     },
     tracing: { enabled: true, samplingRatio: 1, destinations },
     metrics: { enabled: true, runtimeMetrics: false, destinations },
-    logging: { level: "info", format: "json", colour: false, destinations },
+    logging: {
+      level: "info",
+      format: "json",
+      colour: false,
+      destinations,
+      ...(logBatch === undefined ? {} : { batch: logBatch }),
+    },
     writeLog: (line) => lines.push(line),
     ...(spool === undefined ? {} : { spool }),
     ...(clock === undefined ? {} : { clock }),
@@ -223,6 +230,55 @@ test("what a node that stops cannot deliver in time is kept, and delivered by th
   await waitFor("an empty spool", () => second.status("traces").spool?.items === 0);
   const folders = await readdir(join(spool.directory, "traces"));
   assert.equal(folders.length, 1, "the other place's folder was empty and is gone");
+});
+
+for (const protocol of ["grpc", "http/protobuf"] as const) {
+  test(`${protocol}: what is replayed does not hold up what is fresh, even when it hangs`, async (t) => {
+    const receiver = await startReceiver(t);
+    const spool = await makeSpool(t);
+    const endpoint = protocol === "grpc" ? receiver.grpcEndpoint : receiver.httpEndpoint;
+    const destinations: OtlpOptions[] = [{ endpoint, protocol, timeoutMs: 60_000 }];
+    receiver.misbehave({ kind: "refuse" }, { signal: "traces" });
+    const first = startNode(t, { destinations, spool });
+    first.live("old");
+    await first.telemetry.shutdown(5_000);
+    assert.equal(first.status("traces").spool?.items, 1);
+
+    const before = receiver.requests.filter(({ signal }) => signal === "traces").length;
+    receiver.misbehave({ kind: "hang" }, { signal: "traces", times: 1 });
+    const second = startNode(t, { destinations, spool });
+    await receiver.waitFor(({ requests }) => requests.filter(({ signal }) => signal === "traces").length > before);
+    second.live("fresh");
+    await receiver.waitFor(({ spans }) => spans.some(({ name }) => name === "fresh"));
+    assert.equal(second.status("traces").spool?.items, 1, "the old one still waits for its answer");
+    await second.telemetry.shutdown(300);
+    const third = startNode(t, { destinations, spool });
+    await receiver.waitFor(({ spans }) => spans.some(({ name }) => name === "old"));
+    await waitFor("an empty spool", () => third.status("traces").spool?.items === 0);
+  });
+}
+
+test("log records that find the queue full are counted, and the gap says how many", async (t) => {
+  const receiver = await startReceiver(t);
+  receiver.misbehave({ kind: "hang" }, { signal: "logs", times: 1 });
+  const destinations = [{ endpoint: receiver.grpcEndpoint, timeoutMs: 1_000 }];
+  const node = startNode(t, { destinations, logBatch: { maximumQueueItems: 5, maximumBatchItems: 1 } });
+  node.telemetry.logger.info("the one that hangs");
+  await receiver.waitFor(({ requests }) => requests.some(({ signal }) => signal === "logs"));
+  for (let number = 0; number < 15; number++) node.telemetry.logger.info(`record ${number}`);
+  assert.equal(node.status("logs").queue.items, 5);
+  assert.equal(node.status("logs").droppedItems, 10);
+  await receiver.waitFor(({ logs }) => logs.some((log) => log.eventName === "blixard.telemetry.gap"));
+  const gap = receiver.logs.find((log) => log.eventName === "blixard.telemetry.gap");
+  assert.equal(gap?.attributes["blixard.telemetry.gap.lost"], 10);
+  await receiver.waitFor(({ points }) =>
+    points.some(
+      (point) =>
+        point.name === "otel.sdk.processor.log.processed" &&
+        point.attributes["error.type"] === "queue_full" &&
+        point.value === 10,
+    ),
+  );
 });
 
 test("two destinations share nothing: one that hangs delays the other by nothing and is told apart from it", async (t) => {
