@@ -191,7 +191,7 @@ test("mistake 8, other ways: nothing listens, something takes connections and is
   }
   const secure = await diagnose({
     destinations: { traces: [{ endpoint: `https://127.0.0.1:${silence}` }] },
-    timing: { networkMs: 500, inquiryMs: 500 },
+    timing: { networkMs: 2_000, inquiryMs: 500 },
   });
   assertOnly(secure, "no_answer", /accepts connections/);
   const unknown = await diagnose({ destinations: everySignalTo({ endpoint: "http://collector.invalid:4317" }) });
@@ -368,6 +368,28 @@ test("the canary is read back from every backend that is set, however late it ge
     timing: { readBackMs: 600 },
   });
   assertOnly(gone, "backend_unreachable", /URL of Jaeger/);
+});
+
+test("a backend that never stops sending, or answers nonsense, is read no further than it must be", async (context) => {
+  const receiver = await receiverFor(context);
+  const endless = await startHttp(context, (request, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    const more = (): void => {
+      while (!response.destroyed && response.write(Buffer.alloc(65_536, "x")));
+    };
+    response.on("drain", more);
+    more();
+    request.resume();
+  });
+  const nonsense = await startHttp(context, answer(200, '{"data":{"result":{"metric":7}}}'));
+  for (const prometheusUrl of [endless, nonsense]) {
+    const diagnosis = await diagnose({
+      destinations: { metrics: [{ endpoint: receiver.grpcEndpoint }] },
+      backends: { prometheusUrl },
+      timing: { readBackMs: 600 },
+    });
+    assertOnly(diagnosis, "not_read_back", /from the collector to Prometheus/);
+  }
 });
 
 test("a second diagnosis at the same time is refused; one after the other is not", async (context) => {

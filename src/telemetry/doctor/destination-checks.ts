@@ -4,7 +4,7 @@
  * the finding names the mistake and not its symptom.
  */
 import type { Clock } from "#model/clock.ts";
-import type { Destination, OtlpSignal } from "../otlp/destination.ts";
+import { otlpSignals, type Destination, type OtlpSignal } from "../otlp/destination.ts";
 import type { SendOutcome, Transport } from "../otlp/send-outcome.ts";
 import type { Canary } from "./canary.ts";
 import { skipped, type DoctorCheck, type DoctorStep, type Verdict } from "./check.ts";
@@ -19,6 +19,7 @@ import { diagnoseClock } from "./diagnose-node.ts";
 import type { Subject } from "./findings.ts";
 import { shapeOfCredentials } from "./header-shape.ts";
 import { requestSmall } from "./http-request.ts";
+import { inOrder } from "./in-order.ts";
 import type { NetworkProbes } from "./network-probes.ts";
 import type { ClockObservation, PathObservation, SendObservation } from "./observations.ts";
 
@@ -54,6 +55,8 @@ export interface DestinationTools {
   readonly timing: DoctorTiming;
   /** Aborted: the diagnosis is over; a probe that ends by it tells nothing. */
   readonly signal: AbortSignal;
+  /** Ends all that is under way: nobody listens any more. */
+  readonly abandon: () => void;
   /** The destination took the signal's canary. */
   readonly onAcknowledged: (route: Route) => void;
   readonly onClock: (observation: ClockObservation) => void;
@@ -89,21 +92,8 @@ export async function* checkDestination(
     tools.onClock(clock.value);
     yield { target, step: "clock", ...diagnoseClock(clock.value), durationMs: clock.durationMs };
   }
-  const taken = new Set<string>();
-  for (const route of group.routes) {
-    if (tools.signal.aborted) return;
-    if (passed) yield* checkRoute(route, subjectOf([route], subject.section), taken, tools);
-    else {
-      const verdict = skipped("an earlier step failed");
-      yield {
-        target: targetOf(route.destination, route.signal),
-        signal: route.signal,
-        step: "send",
-        ...verdict,
-        durationMs: 0,
-      };
-    }
-  }
+  const sends = group.routes.map((route) => checkRoute(route, subjectOf([route], subject.section), passed, tools));
+  yield* inOrder(sends, tools.abandon);
 }
 
 interface StepResult {
@@ -138,14 +128,19 @@ async function* checkWay(
 async function* checkRoute(
   route: Route,
   subject: Subject,
-  taken: Set<string>,
+  isReachable: boolean,
   tools: DestinationTools,
 ): AsyncGenerator<DoctorCheck, void, void> {
   const { clock, signal } = tools;
   const about = { target: targetOf(route.destination, route.signal), signal: route.signal };
+  if (signal.aborted) return;
+  if (!isReachable) {
+    yield { ...about, step: "send", ...skipped("an earlier step failed"), durationMs: 0 };
+    return;
+  }
   const sent = await timed(clock, () => sendCanary(route, tools.canary.encode(route.signal), tools));
   if (signal.aborted) return;
-  const observation = await observe(route, sent.value, taken, tools);
+  const observation = await observe(route, sent.value, tools);
   if (signal.aborted) return;
   const send = diagnoseSend(observation, subject);
   yield { ...about, step: "send", ...send, durationMs: sent.durationMs };
@@ -154,10 +149,7 @@ async function* checkRoute(
   yield { ...about, step: "authenticate", ...authentication, durationMs: 0 };
   if (authentication.outcome !== "ok") return;
   const acknowledgement = diagnoseAcknowledgement(observation, subject);
-  if (acknowledgement.outcome !== "failed") {
-    taken.add(basePathOf(route));
-    tools.onAcknowledged(route);
-  }
+  if (acknowledgement.outcome !== "failed") tools.onAcknowledged(route);
   yield { ...about, step: "acknowledge", ...acknowledgement, durationMs: 0 };
 }
 
@@ -177,12 +169,7 @@ export async function sendCanary(
 }
 
 /** What came of the canary, and where that leaves something open what else can be seen. */
-async function observe(
-  route: Route,
-  outcome: SendOutcome,
-  taken: ReadonlySet<string>,
-  tools: DestinationTools,
-): Promise<SendObservation> {
+async function observe(route: Route, outcome: SendOutcome, tools: DestinationTools): Promise<SendObservation> {
   const { destination, delta } = route;
   const { probes, timing } = tools;
   const signal = AbortSignal.any([tools.signal, AbortSignal.timeout(timing.inquiryMs)]);
@@ -195,7 +182,6 @@ async function observe(
   return {
     outcome,
     authorization: shapeOfCredentials(destination.headers),
-    otherSignalTaken: taken.has(basePathOf(route)),
     delta,
     ...(tls?.kind === "established" ? { application: tls.application } : {}),
     ...(language === undefined ? {} : { language }),
@@ -221,11 +207,14 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
     }
   };
   const own = `/v1/${signal}`;
-  const [belowOtlp, otherSignal] = await Promise.all([
-    path === own ? ask(`/otlp${own}`) : undefined,
-    path.endsWith(own) && signal !== "traces" ? ask(`${path.slice(0, -own.length)}/v1/traces`) : undefined,
+  if (!path.endsWith(own)) return { belowOtlp: undefined, otherSignals: [] };
+  const base = path.slice(0, -own.length);
+  const others = otlpSignals.filter((other) => other !== signal);
+  const [belowOtlp, ...otherSignals] = await Promise.all([
+    base === "" ? ask(`/otlp${own}`) : undefined,
+    ...others.map((other) => ask(`${base}/v1/${other}`)),
   ]);
-  return { belowOtlp, otherSignal };
+  return { belowOtlp, otherSignals };
 }
 
 /** From the `Date` of any answer; undefined where there is none. gRPC servers do not tell the time. */

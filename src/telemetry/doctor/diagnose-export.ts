@@ -120,9 +120,9 @@ function diagnoseProtocol(observation: SendObservation, outcome: Failure, subjec
 
 /** A 404 over HTTP: the base path is missing, the signal is not taken, or nothing is there. */
 function diagnoseNotFound(observation: SendObservation, reason: string, subject: Subject): Verdict {
-  const { paths, otherSignalTaken } = observation;
+  const { paths } = observation;
   const isThere = (statusCode: number | undefined): boolean => statusCode !== undefined && statusCode !== 404;
-  if (otherSignalTaken || isThere(paths?.otherSignal)) return unsupported(reason, subject);
+  if (paths?.otherSignals.some(isThere) === true) return unsupported(reason, subject);
   if (isThere(paths?.belowOtlp)) {
     return found("otlp_path_missing", `${subject.path} is not there, and /otlp${subject.path} is`, subject);
   }

@@ -98,7 +98,6 @@ describe("what comes of a canary", () => {
   const observation = (more: Partial<SendObservation>): SendObservation => ({
     outcome: { kind: "accepted" },
     authorization: "absent",
-    otherSignalTaken: false,
     delta: false,
     ...more,
   });
@@ -108,10 +107,9 @@ describe("what comes of a canary", () => {
     const notFound = { kind: "unsupported", errorType: "404", reason: "HTTP 404" } as const;
     const diagnose = (more: Partial<SendObservation>, about = subject) =>
       diagnoseSend(observation({ outcome: notFound, ...more }), about).finding;
-    assert.equal(diagnose({ paths: { belowOtlp: 401, otherSignal: 404 } }), "otlp_path_missing");
-    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignal: 200 } }), "signal_unsupported");
-    assert.equal(diagnose({ otherSignalTaken: true }), "signal_unsupported");
-    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignal: undefined } }), "path_not_found");
+    assert.equal(diagnose({ paths: { belowOtlp: 401, otherSignals: [404, 404] } }), "otlp_path_missing");
+    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [404, 200] } }), "signal_unsupported");
+    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [undefined, 404] } }), "path_not_found");
     assert.equal(diagnose({}, { ...subject, path: "/" }), "signal_path_missing");
   });
 

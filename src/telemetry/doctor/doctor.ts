@@ -71,7 +71,7 @@ export interface NodeFacts {
   cardinality(): CardinalityReport | undefined;
 }
 
-const defaultTiming: DoctorTiming = { networkMs: 5_000, sendMs: 10_000, inquiryMs: 5_000, readBackMs: 20_000 };
+const defaultTiming: DoctorTiming = { networkMs: 5_000, sendMs: 10_000, inquiryMs: 7_000, readBackMs: 20_000 };
 /** What is left of the time when backends are not asked any more. */
 const RESERVE_MS = 1_000;
 const MAXIMUM_ROUTES = 48;
@@ -126,6 +126,7 @@ class Diagnosis {
       canary: this.#canary,
       timing: { ...defaultTiming, ...options.timing },
       signal: this.#signal,
+      abandon: () => this.#abandoned.abort(),
       onAcknowledged: (route) => this.#acknowledged.push(route),
       onClock: () => (this.#clockSeen = true),
     };
@@ -161,7 +162,7 @@ class Diagnosis {
   }
 
   #inOrder(checks: readonly AsyncGenerator<DoctorCheck, void, void>[]): AsyncGenerator<DoctorCheck, void, void> {
-    return inOrder(checks, () => this.#abandoned.abort());
+    return inOrder(checks, this.#tools.abandon);
   }
 
   *#resolveRoutes(routes: Route[]): Generator<DoctorCheck, void, void> {

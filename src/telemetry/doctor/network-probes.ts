@@ -83,7 +83,7 @@ async function findLanguage(destination: Destination, inTls: boolean, signal: Ab
   return handshake instanceof Error && !/ALERT/.test(codeOf(handshake)) ? last : { kind: "tls" };
 }
 
-const CONVERSATION_MS = 1_000;
+const CONVERSATION_MS = 2_000;
 
 function limited(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(CONVERSATION_MS)]);

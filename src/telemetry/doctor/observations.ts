@@ -58,8 +58,6 @@ export interface SendObservation {
   readonly language?: PeerLanguage;
   /** After a 404: how other paths answer an empty request without credentials. */
   readonly paths?: PathObservation;
-  /** Another signal was taken at the same place. */
-  readonly otherSignalTaken: boolean;
   /** Metrics only. */
   readonly delta: boolean;
 }
@@ -68,8 +66,8 @@ export interface SendObservation {
 export interface PathObservation {
   /** `/otlp/v1/<signal>` */
   readonly belowOtlp: number | undefined;
-  /** `/v1/<another signal>` at the same base. */
-  readonly otherSignal: number | undefined;
+  /** `/v1/<other signal>` at the same base. */
+  readonly otherSignals: readonly (number | undefined)[];
 }
 
 /** A server's `Date` beside our own clock. */
