@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "#model/secret.ts";
 import type { OtlpOptions } from "../telemetry-options.ts";
-import { resolveDestination, type Destination, type OtlpSignal } from "./destination.ts";
+import { redactSecrets, resolveDestination, type Destination, type OtlpSignal } from "./destination.ts";
 
 function resolve(endpoint: string, options: Partial<OtlpOptions> = {}, signal: OtlpSignal = "traces"): Destination {
   return resolveDestination({ endpoint, ...options }, signal);
@@ -67,6 +67,27 @@ test("basic authentication becomes the header, and no secret is ever shown", () 
   assert.doesNotMatch(JSON.stringify(destination), /glc_token|k3y|MTIzNDU2/);
 });
 
+test("HTTP/JSON goes where HTTP/protobuf goes, in smaller requests; a receiver's own limit is kept to", () => {
+  const json = resolve("http://c:4318", { protocol: "http/json" }, "logs");
+  assert.equal(summary(json), "http/json plain c 4318 /v1/logs");
+  const protobuf = resolve("http://c:4318", { protocol: "http/protobuf" }, "logs");
+  assert.ok(json.requestLimits.targetBytes < protobuf.requestLimits.targetBytes);
+  assert.equal(json.requestLimits.maximumBytes, protobuf.requestLimits.maximumBytes);
+  assert.ok(protobuf.requestLimits.maximumBytes < 4 * 1024 * 1024);
+  const small = resolve("http://c:4317", { maximumRequestBytes: 100_000 }).requestLimits;
+  assert.deepEqual(small, { maximumBytes: 100_000, targetBytes: 100_000 });
+});
+
+test("what a receiver repeats of our secrets is taken out, with its scheme and without", () => {
+  const destination = resolve("http://c:4318", {
+    headers: { authorization: new Secret("Bearer glc_token"), "x-pin": new Secret("1"), "x-team": "team-a" },
+  });
+  assert.equal(
+    redactSecrets(destination, "team-a: Bearer glc_token is no good, glc_token neither; 1 is too short to hide"),
+    "team-a: [redacted] is no good, [redacted] neither; 1 is too short to hide",
+  );
+});
+
 test("an endpoint or header that cannot work is refused with what to do", () => {
   const bad: readonly [string, Partial<OtlpOptions>][] = [
     ["", {}],
@@ -75,6 +96,9 @@ test("an endpoint or header that cannot work is refused with what to do", () => 
     ["unix:///run/x", {}],
     ["http://user:pass@c:4317", {}],
     ["collector:4318", { protocol: "http/protobuf" }],
+    ["collector:4318", { protocol: "http/json" }],
+    ["http://c", { maximumRequestBytes: 1_000 }],
+    ["http://c", { maximumRequestBytes: Number.NaN }],
     ["http://c", { headers: { "bad header": "x" } }],
     ["http://c", { headers: { ok: "a\r\nEvil: 1" } }],
     ["http://c", { headers: { "content-type": "x" } }],

@@ -14,6 +14,7 @@ import { Secret } from "#model/secret.ts";
 import { isAddress, isLoopback, redactSecrets, type GrpcDestination, type OtlpSignal } from "./destination.ts";
 import { MAXIMUM_RESPONSE_BYTES, parseExportResponse, parseRpcStatus } from "./export-response.ts";
 import { grpcOutcome, redactOutcome, type SendOutcome, type Transport } from "./send-outcome.ts";
+import { createTlsSuspicion } from "./tls-suspicion.ts";
 
 const METHOD: Readonly<Record<OtlpSignal, string>> = {
   traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -33,6 +34,7 @@ export function createGrpcTransport(destination: GrpcDestination, signal: OtlpSi
     channelCredentials(destination),
     channelOptions(destination, userAgent),
   );
+  const suspicion = createTlsSuspicion(destination);
   const redact = (text: string): string => redactSecrets(destination, text);
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(destination.headers)) {
@@ -44,7 +46,8 @@ export function createGrpcTransport(destination: GrpcDestination, signal: OtlpSi
         const deadline = Date.now() + destination.timeoutMs;
         const answer = (error: ServiceError | null, response?: Buffer): void => {
           abort.removeEventListener("abort", cancel);
-          resolve(redactOutcome(error === null ? successOutcome(signal, response) : failureOutcome(error), redact));
+          const outcome = error === null ? successOutcome(signal, response) : failureOutcome(error);
+          resolve(suspicion.explain(redactOutcome(outcome, redact), abort));
         };
         const call = client.makeUnaryRequest(
           METHOD[signal],

@@ -101,6 +101,10 @@ for (const protocol of protocols) {
     assertProblem(await send(t, plain[other], { protocol }), wrong);
     // A server of gRPC tells those who come with HTTP/1.1 within TLS to go.
     assertProblem(await send(t, secure[other], { protocol, tls }), wrong, isGrpc ? "retry" : "refused");
+    // It only closes the connection: what it expected has to be found out.
+    const withoutTls = secure[own].replace("https:", "http:");
+    const outcome = await send(t, withoutTls, { protocol });
+    assertProblem(outcome, "plaintext_to_tls_port");
     assert.deepEqual(plain.problems, []);
   });
 
@@ -343,7 +347,11 @@ test("grpc: trailers that are garbage, missing, or a web server's", async (t) =>
   ];
   for (const [behave, problem] of answers) {
     const outcome = await send(t, await listenHttp2(t, behave), { protocol: "grpc" });
-    assert.equal("cause" in outcome ? outcome.cause : outcome.kind, problem, `${String(behave)} ${JSON.stringify(outcome)}`);
+    assert.equal(
+      "cause" in outcome ? outcome.cause : outcome.kind,
+      problem,
+      `${String(behave)} ${JSON.stringify(outcome)}`,
+    );
   }
 });
 

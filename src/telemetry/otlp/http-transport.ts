@@ -23,6 +23,7 @@ import {
   type SendOutcome,
   type Transport,
 } from "./send-outcome.ts";
+import { createTlsSuspicion } from "./tls-suspicion.ts";
 
 const gzip = promisify(gzipCallback);
 const MAXIMUM_EXPLANATION_LENGTH = 200;
@@ -34,6 +35,7 @@ const CONTENT_TYPE: Readonly<Record<BodyEncoding, string>> = {
 export function createHttpTransport(destination: HttpDestination, signal: OtlpSignal, userAgent: string): Transport {
   const agent = createAgent(destination);
   const encoding = destination.protocol === "http/json" ? "json" : "protobuf";
+  const suspicion = createTlsSuspicion(destination);
   const redact = (text: string): string => redactSecrets(destination, text);
   const options: RequestOptions = {
     agent,
@@ -67,7 +69,7 @@ export function createHttpTransport(destination: HttpDestination, signal: OtlpSi
         if (timeout.aborted) {
           return connectionOutcome({ code: "timeout", message: `${destination.timeoutMs} ms` });
         }
-        return redactOutcome(connectionOutcome(describeError(error)), redact);
+        return suspicion.explain(redactOutcome(connectionOutcome(describeError(error)), redact), abort);
       }
     },
     close: () => agent.destroy(),
