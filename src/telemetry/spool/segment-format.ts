@@ -89,7 +89,8 @@ export function isIntact(head: RecordHead, body: Uint8Array): boolean {
   return body.length === head.lengthBytes && crc32(body) === head.bodyChecksum;
 }
 
-const SEGMENT_NAME = /^(\d{16})\.segment$/;
+/** Leaves room to count on from any of them. */
+const SEGMENT_NAME = /^(0\d{15})\.segment$/;
 
 export function segmentName(first: number): string {
   return `${String(first).padStart(16, "0")}.segment`;
@@ -98,5 +99,5 @@ export function segmentName(first: number): string {
 /** The ordinal that a file's name says; undefined when the file is none of ours. */
 export function parseSegmentName(name: string): number | undefined {
   const digits = SEGMENT_NAME.exec(name)?.[1];
-  return digits === undefined || !Number.isSafeInteger(Number(digits)) ? undefined : Number(digits);
+  return digits === undefined ? undefined : Number(digits);
 }

@@ -155,7 +155,7 @@ function segmentOf(disk: SpoolDisk, path: string, head: SegmentHead, size: numbe
       if (settled >= end) return { kind: "end" };
       const open = (file ??= await disk.open(path));
       const record = decodeRecordHead(await open.read(settledOffset, RECORD_HEAD_BYTES), settled);
-      if (record === undefined || record.items === 0 || settled + record.items > end) {
+      if (record === undefined || record.items === 0 || settled + record.items > end || record.lengthBytes > bytes) {
         // Where the next record begins is not known.
         const items = end - settled;
         settled = end;

@@ -53,7 +53,7 @@ test("kills at any moment lose nothing that was acknowledged, and order is kept"
       const unacknowledged = ledger.itemsOf.keys().filter((number) => !ledger.acknowledged.has(number));
       assert.ok(ledger.lost <= sumOf(ledger, unacknowledged));
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   ));
 
 test("whatever is killed, cut off, scribbled over, removed or pushed out is delivered or counted", () =>
@@ -68,7 +68,7 @@ test("whatever is killed, cut off, scribbled over, removed or pushed out is deli
         assert.ok(missingItems <= ledger.lost, `${missingItems} items are gone, ${ledger.lost} were counted`);
       },
     ),
-    { numRuns: 120 },
+    { numRuns: 80 },
   ));
 
 function sumOf(ledger: Ledger, numbers: Iterable<number>): number {

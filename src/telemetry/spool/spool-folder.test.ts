@@ -202,3 +202,18 @@ test("whoever waits for something to replay is woken by the first, and let go at
   end.abort(new Error("the end"));
   await assert.rejects(waiting, /the end/);
 });
+
+test("a folder that somebody removes costs what was in it, counted, and is made again", async (t) => {
+  const scene = await prepare(t);
+  const folder = scene.folder({ segmentBytes: 200 });
+  for (const text of ["a", "b"]) await folder.append(request(text.repeat(150), 2));
+  await rm(scene.directory, { recursive: true });
+  assert.equal(await folder.append(request("c")), true);
+  const texts: string[] = [];
+  for (let attempt = 0; attempt < 10 && folder.usage().items > 0; attempt++) texts.push(...(await drain(folder)));
+  assert.deepEqual(texts, ["c"]);
+  assert.equal(
+    scene.lost.reduce((sum, [items]) => sum + items, 0),
+    4,
+  );
+});

@@ -17,7 +17,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EncodedRequest } from "../otlp/encoded-request.ts";
 import type { SpoolUsage } from "../otlp/destination-status.ts";
 import { parseSegmentName, RECORD_HEAD_BYTES, SEGMENT_HEAD_BYTES, segmentName } from "./segment-format.ts";
-import { createSegment, loadSegment, type Segment } from "./segment.ts";
+import { createSegment, loadSegment, type Segment, type SegmentRead } from "./segment.ts";
 import type { SpoolDisk } from "./spool-disk.ts";
 
 export type SpoolLossReason = "spool_full" | "spool_corrupted" | "expired";
@@ -63,6 +63,7 @@ export interface SpoolFolderOptions {
 }
 
 export const DEFAULT_MAXIMUM_AGE_MS = 7 * 24 * 60 * 60_000;
+const MAXIMUM_READ_FAILURES = 3;
 
 export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
   const { directory, limitBytes, disk, now } = options;
@@ -76,6 +77,7 @@ export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
   let out: { readonly segment: Segment; readonly items: number } | undefined;
   let nextOrdinal = 0;
   let loaded = false;
+  let readFailures = 0;
   let troubled = false;
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = Promise.withResolvers<void>();
@@ -116,6 +118,7 @@ export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
 
   async function load(): Promise<void> {
     await disk.makeDirectory(directory);
+    segments.length = 0;
     const found = (await disk.list(directory))
       .map((name) => parseSegmentName(name))
       .filter((first) => first !== undefined)
@@ -126,8 +129,8 @@ export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
       await adopt(first);
       await nextTurn();
     }
-    for (const segment of segments.filter((one) => one.items === 0)) await forget(segment);
     loaded = true;
+    for (const segment of segments.filter((one) => one.items === 0)) await forget(segment);
   }
 
   async function adopt(first: number): Promise<void> {
@@ -169,6 +172,7 @@ export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
       await drop(oldest, "spool_full");
     }
     if (active !== undefined) return active;
+    await disk.makeDirectory(directory);
     active = await createSegment(disk, join(directory, segmentName(nextOrdinal)), nextOrdinal, now());
     segments.push(active);
     return active;
@@ -194,11 +198,25 @@ export function createSpoolFolder(options: SpoolFolderOptions): SpoolFolder {
     }
   }
 
+  /** undefined: the disk does not give it back, however often it is asked. */
+  async function readPatiently(segment: Segment): Promise<SegmentRead | undefined> {
+    try {
+      const found = await segment.read();
+      readFailures = 0;
+      return found;
+    } catch (error) {
+      if (++readFailures < MAXIMUM_READ_FAILURES) throw error;
+      readFailures = 0;
+      return undefined;
+    }
+  }
+
   async function readNext(): Promise<SpooledRequest | undefined> {
     for (let [oldest] = segments; oldest !== undefined; [oldest] = segments) {
       if (oldest === active) await seal();
-      const found = await oldest.read();
-      if (found.kind === "damaged") lose(found.items, "spool_corrupted");
+      const found = await readPatiently(oldest);
+      if (found === undefined) await drop(oldest, "spool_corrupted");
+      else if (found.kind === "damaged") lose(found.items, "spool_corrupted");
       else if (found.kind === "end") await forget(oldest);
       else if (found.timeMs < now() - maximumAgeMs) {
         lose(found.items, "expired");
