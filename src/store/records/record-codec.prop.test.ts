@@ -23,6 +23,7 @@ import { imageCodec } from "./image-codec.ts";
 import { leaseHolderCodec, nodeCodec, nodePolicyCodec } from "./node-codec.ts";
 import { assignmentCodec, placementCodec } from "./placement-codec.ts";
 import { carryUnknown, type RecordCodec } from "./record-codec.ts";
+import { traceRuleCodec } from "./trace-rule-codec.ts";
 import { imageUserCodec, vmIntentCodec, vmNameCodec } from "./vm-codec.ts";
 import { vmSpecFromMessage, vmSpecToMessage } from "./vm-spec-codec.ts";
 import { vmStatusCodec } from "./vm-status-codec.ts";
@@ -195,6 +196,18 @@ testRoundTrip("an assignment", assignmentCodec, assignment);
 testRoundTrip("a status", vmStatusCodec, status);
 testRoundTrip("a node", nodeCodec, registration);
 testRoundTrip("an image", imageCodec, image);
+testRoundTrip(
+  "a trace rule",
+  traceRuleCodec,
+  fc.record({
+    id: word,
+    vmId: word,
+    vmName: word,
+    createTimeMs: time,
+    expireTimeMs: time,
+    traceId: fc.option(word, { nil: undefined }),
+  }),
+);
 testRoundTrip("a name", vmNameCodec, fc.record({ vmId: word }));
 testRoundTrip("an image's user", imageUserCodec, fc.record({ vmId: word }));
 testRoundTrip("a node's policy", nodePolicyCodec, fc.record({ cordoned: fc.boolean() }));

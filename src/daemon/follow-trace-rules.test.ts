@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TraceRule } from "#model/trace-rule.ts";
+import { createImageRepository } from "#store/image-repository.ts";
+import { STORE_PREFIX } from "#store/keys.ts";
+import { createMemoryKeyValueStore } from "#store/memory/memory-key-value-store.ts";
+import { createTraceRuleRepository } from "#store/trace-rule-repository.ts";
+import { createVmRepository } from "#store/vm-repository.ts";
+import { createWatchCache } from "#store/watch-cache.ts";
+import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
+import { aCreateVm, anImage } from "#test/support/store-fixtures.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
+import type { VmTraceRule } from "#telemetry/recorder/vm-rules.ts";
+import { followTraceRules } from "./follow-trace-rules.ts";
+
+test("the recorder has the rules that are in the store; a name stands for its VM only as long as it is that VM's", async () => {
+  const clock = createSystemClock();
+  const store = createMemoryKeyValueStore({ clock });
+  const cache = createWatchCache({ store, clock, random: () => 0.5, logger: createMemoryTelemetry().logger });
+  await cache.start();
+  const stopping = new AbortController();
+  let current: readonly VmTraceRule[] | undefined;
+  const following = followTraceRules({ cache, recorder: { setRules: (rules) => (current = rules) } }, stopping.signal);
+  await createImageRepository(store).create(anImage());
+  const vms = createVmRepository(store);
+  const { vm } = await vms.create(aCreateVm({ name: "web" }));
+  const vmId = vm.value.id;
+  const now = clock.now();
+  const times = { createTimeMs: Math.floor(now), expireTimeMs: Math.floor(now) + 60_000 };
+  const rule: TraceRule = { id: crypto.randomUUID(), vmId, vmName: "web", ...times, traceId: undefined };
+  const rules = createTraceRuleRepository(store);
+  await rules.create(rule);
+  await waitFor("the rule", () => current?.length === 1);
+  assert.deepEqual(current, [{ vmId, vmName: "web", expireTimeMs: rule.expireTimeMs }]);
+
+  await vms.changeIntent(vmId, { operationId: "delete-1", kind: "delete", trace: undefined, timeMs: now, force: true });
+  const deleted = await vms.get(vmId);
+  assert.ok(deleted !== undefined);
+  const key = `${STORE_PREFIX}leadership/control`;
+  const { revision } = await store.transact({ compare: [], success: [{ kind: "put", key, value: new Uint8Array() }] });
+  const { signal } = stopping;
+  await vms.remove({ nodeId: "node-1", instanceId: "i", key, createRevision: revision, signal }, deleted, []);
+  await waitFor("the name to be free", () => current?.[0]?.vmName === undefined);
+  assert.equal(current?.[0]?.vmId, vmId);
+
+  await rules.delete(rule.id);
+  await waitFor("the rule's end", () => current?.length === 0);
+  stopping.abort();
+  await following;
+  await cache.stop();
+  await store.close();
+});
