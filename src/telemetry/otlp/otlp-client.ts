@@ -6,7 +6,8 @@
  * What it may hold, for each destination: of spans and of log records a queue of 32,768
  * items and 48 MiB (batchLimitsOf) and one encoded batch; of metrics one request of 4 MiB;
  * with a spool one replayed request of 4 MiB more. Spans and records in several queues
- * are the same objects.
+ * are the same objects. A kill takes with it what is in memory: about a second's worth, and
+ * while a destination leaves a request without an answer, what comes meanwhile.
  *
  * Called by the composition of telemetry (create-telemetry.ts) only.
  */
