@@ -15,6 +15,7 @@ import { createAdmission } from "#control/admission.ts";
 import { createTraceRules } from "#control/trace-rules.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import { BlixardError } from "#model/errors.ts";
+import type { PropagatorName } from "#model/propagation/propagators.ts";
 import type { RecordedSpan } from "#model/recorded-span.ts";
 import { createSystemClock } from "#store/clock.ts";
 import { createImageRepository, type ImageRepository } from "#store/image-repository.ts";
@@ -45,6 +46,7 @@ export interface ApiFixture {
 export interface ApiFixtureOptions {
   readonly limits?: Partial<ApiLimits>;
   readonly machines?: LocalMachines;
+  readonly propagators?: readonly PropagatorName[];
   readonly doctor?: TelemetryDoctor;
   readonly cardinality?: CardinalityReader;
 }
@@ -97,7 +99,9 @@ export async function startApi(
   options: ApiFixtureOptions = {},
 ): Promise<ApiFixture> {
   const directory = await mkdtemp(join(tmpdir(), "blixard-api-"));
-  const telemetry = createMemoryTelemetry();
+  const telemetry = createMemoryTelemetry(
+    options.propagators === undefined ? {} : { propagators: options.propagators },
+  );
   const clock = createSystemClock();
   const store = createMemoryKeyValueStore({ clock });
   const cache = createWatchCache({ store, clock, random: () => 0.5, logger: telemetry.logger });

@@ -11,7 +11,7 @@ import { attributes as registry } from "#gen/telemetry/attributes.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { RecordedSpan, SpanAttributes, SpanStatus } from "#model/recorded-span.ts";
 import { parseBaggage } from "#model/baggage.ts";
-import { createPropagation } from "#model/propagation/propagators.ts";
+import { createPropagation, type PropagatorName } from "#model/propagation/propagators.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import type {
   Attributes,
@@ -71,13 +71,15 @@ export interface MemoryTelemetryOptions {
   readonly now?: () => number;
   /** Flag of new roots; default true. */
   readonly sampled?: boolean;
+  /** Default W3C. */
+  readonly propagators?: readonly PropagatorName[];
 }
 
 export function createMemoryTelemetry(options: MemoryTelemetryOptions = {}): MemoryTelemetry {
   const now = options.now ?? (() => performance.timeOrigin + performance.now());
   const spans: RecordedSpan[] = [];
   const logs: MemoryLogRecord[] = [];
-  const tracing = createMemoryTracing(spans, now, options.sampled ?? true);
+  const tracing = createMemoryTracing(spans, now, options);
   const metrics = createMemoryMetrics();
   return {
     spans,
@@ -95,9 +97,13 @@ export function createMemoryTelemetry(options: MemoryTelemetryOptions = {}): Mem
 
 // --- Traces ----------------------------------------------------------------
 
-function createMemoryTracing(finished: RecordedSpan[], now: () => number, sampleRoots: boolean): Tracing {
+function createMemoryTracing(
+  finished: RecordedSpan[],
+  now: () => number,
+  { sampled: sampleRoots = true, propagators }: MemoryTelemetryOptions,
+): Tracing {
   const active = new AsyncLocalStorage<TraceContext | undefined>();
-  const propagation = createPropagation();
+  const propagation = createPropagation(propagators);
 
   function start(
     descriptor: SpanDescriptor,
