@@ -116,7 +116,7 @@ function table(response: GetCardinalityResponse, { vms, attributeValues }: Forec
   return [
     ...rows,
     "",
-    `${series} series, ${samples} samples on the page, of ${metrics.length} metrics with ${response.vms} VMs.`,
+    `${series} series, ${samples} samples on the page, of ${metrics.length} metrics with ${response.vms} ${response.vms === 1 ? "VM" : "VMs"}.`,
     ...(response.vms === 0
       ? ["No VM runs on this node: what one costs shows when one does."]
       : [`With ${vms} more VMs ${forecast?.seriesWithAdditionalVms ?? 0n} series.`]),
