@@ -47,7 +47,7 @@ basic_auth = { username = "123456", password = "\${env:GRAFANA_CLOUD_TOKEN}" }
 
 const OPENTELEMETRY = `## OpenTelemetry variables
 
-Every \`OTEL_*\` variable of the OpenTelemetry specification and of the semantic conventions. They win over \`BLIXARD_*\` and the file; one for a single signal wins over the general one. An empty one counts as unset. What they say wrongly is a warning and ignored, as the specification asks.
+Every \`OTEL_*\` variable of the OpenTelemetry specification and of the semantic conventions. They win over \`BLIXARD_*\` and the file; one for a single signal wins over the general one. An empty one counts as unset. What they say wrongly is a warning and ignored, as the specification asks. Without them the defaults are those of the keys above, not the specification's: nothing is exported until there is an endpoint.
 
 `;
 

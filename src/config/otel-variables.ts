@@ -370,10 +370,13 @@ export function readOtelVariables(environment: Environment, sink: OtelSink): voi
   for (const warning of misspelt(environment)) sink.warn(warning);
 }
 
-/** Those of the table that are set, but for the names of the file itself. */
+/** Those that would count and are set, but for the names of the file itself. */
 export function otelVariablesSet(environment: Environment): readonly string[] {
   return otelVariables
-    .filter(({ name }) => (environment[name]?.trim() ?? "") !== "" && !name.endsWith("CONFIG_FILE"))
+    .filter(
+      ({ kind, name }) =>
+        kind === "supported" && (environment[name]?.trim() ?? "") !== "" && !name.endsWith("CONFIG_FILE"),
+    )
     .map(({ name }) => name);
 }
 
