@@ -3,14 +3,14 @@
  * would copy them, its ports, its families, against a receiver on the guide's 4317.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
 import { startOtlpReceiver } from "#test/support/otlp-receiver.ts";
+import { startPrometheus } from "#test/support/prometheus.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -104,16 +104,11 @@ test("the page passes the strict parsers of both formats", async () => {
 test("a real Prometheus scrapes a node, and stores what the page says", async () => {
   await using node = await TestNode.start();
   const { metrics } = await node.endpoints();
-  const target = new URL(metrics).host;
-  await using prometheus = await startPrometheus(node.directory, target);
-  const vector = await waitFor("the first scrape", async () => {
-    const query = `${prometheus.url}/api/v1/query?query=blixard_node_memory_limit_bytes`;
-    // Until it has replayed its log it answers 503, before that not at all.
-    const answer = await fetch(query).catch(() => undefined);
-    if (answer?.ok !== true) return undefined;
-    const body = (await answer.json()) as { data?: { result: { value: [number, string] }[] } };
-    return body.data?.result[0];
-  });
+  await using prometheus = await startPrometheus({ directory: node.directory, target: metrics });
+  const vector = await waitFor(
+    "the first scrape",
+    async () => (await prometheus.query("blixard_node_memory_limit_bytes"))[0],
+  );
   assert.ok(Number(vector.value[1]) > 0);
 });
 
@@ -124,38 +119,4 @@ async function hasAllFamilies(page: string): Promise<void> {
   assert.match(page, /^nodejs_eventloop_/m);
   assert.match(page, /^process_/m);
   assert.match(page, /^system_/m);
-}
-
-async function startPrometheus(directory: string, target: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const configFile = join(directory, "prometheus.yml");
-  await writeFile(
-    configFile,
-    `global: { scrape_interval: 1s }\nscrape_configs:\n  - job_name: blixard\n    static_configs: [{ targets: ['${target}'] }]\n`,
-  );
-  const port = await freePort();
-  const child = spawn(
-    join(cacheRoot, "usr/bin/prometheus"),
-    [
-      `--config.file=${configFile}`,
-      `--storage.tsdb.path=${join(directory, "tsdb")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ],
-    { stdio: "ignore" },
-  );
-  return {
-    url: `http://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await once(child, "exit");
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
