@@ -1,6 +1,6 @@
 /**
  * A process that serves 200,000 series: ours, `prom-client`'s or the SDK's exporter's,
- * by its argument. It tells its parent the port, then for each scrape what it cost.
+ * by its argument. It tells its parent the port, and between `begin` and `end` what a scrape cost.
  */
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -12,9 +12,10 @@ import { createInertMetrics } from "#telemetry/metrics/inert-metrics.ts";
 import { createMetricsServer } from "#telemetry/http/metrics-server.ts";
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createFullEngine, metricName, METRICS, SERIES_LIMIT, valueOf, vmLabels, VMS } from "./many-series.ts";
+import { serveParent } from "./subject.ts";
 
-export const subjects = ["ours", "prom-client", "exporter-prometheus"] as const;
-export type Subject = (typeof subjects)[number];
+export const scrapeKinds = ["ours", "prom-client", "exporter-prometheus"] as const;
+export type ScrapeKind = (typeof scrapeKinds)[number];
 
 export interface ScrapeCost {
   readonly cpuMs: number;
@@ -23,9 +24,9 @@ export interface ScrapeCost {
 
 const DELAY_RESOLUTION_MS = 1;
 
-async function serve(subject: Subject): Promise<number> {
-  if (subject === "ours") return await serveOurs();
-  const server = createServer(subject === "prom-client" ? promClientListener() : exporterListener());
+async function serve(kind: ScrapeKind): Promise<number> {
+  if (kind === "ours") return await serveOurs();
+  const server = createServer(kind === "prom-client" ? promClientListener() : exporterListener());
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
@@ -77,29 +78,20 @@ function exporterListener(): RequestListener {
   return (request, response) => exporter.getMetricsRequestHandler(request, response);
 }
 
-/** Runs until the parent is gone. */
-export async function runSubject(subject: Subject, send: (message: unknown) => void): Promise<void> {
+const kind = scrapeKinds.find((known) => known === process.argv[2]);
+if (process.send !== undefined && kind !== undefined) {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   let before = process.cpuUsage();
-  process.on("message", (message) => {
-    if (message === "begin") {
+  serveParent({ port: await serve(kind) }, (word): ScrapeCost | "begun" => {
+    if (word === "begin") {
       before = process.cpuUsage();
       delay.enable();
       delay.reset();
-      send("begun");
-      return;
+      return "begun";
     }
     const { user, system } = process.cpuUsage(before);
     delay.disable();
     // The monitor's own timer fires no sooner than its resolution.
-    const longestBlockMs = Math.max(0, delay.max / 1e6 - DELAY_RESOLUTION_MS);
-    send({ cpuMs: (user + system) / 1_000, longestBlockMs } satisfies ScrapeCost);
+    return { cpuMs: (user + system) / 1_000, longestBlockMs: Math.max(0, delay.max / 1e6 - DELAY_RESOLUTION_MS) };
   });
-  process.on("disconnect", () => process.exit(0));
-  send({ port: await serve(subject) });
-}
-
-const subject = subjects.find((known) => known === process.argv[2]);
-if (process.send !== undefined && subject !== undefined) {
-  await runSubject(subject, (message) => void process.send?.(message));
 }
