@@ -48,7 +48,7 @@ export function diagnoseAuthentication({ outcome, authorization }: SendObservati
   if (authorization === "absent") return found("credentials_missing", `${refusal}; no credentials were sent`, subject);
   const misshapen = headerProblems[authorization];
   if (misshapen !== undefined)
-    return found("header_not_encoded", `${refusal}; ${misshapen.seen}`, subject, misshapen.fix);
+    return found("header_malformed", `${refusal}; ${misshapen.seen}`, subject, misshapen.fix);
   return found("credentials_refused", refusal, subject);
 }
 

@@ -34,7 +34,7 @@ describe("findings", () => {
       assert.equal(finding, id);
       assert.notEqual(outcome, "ok");
       assert.doesNotMatch(fix, /undefined|\[object/, id);
-      if (id !== "header_not_encoded") assert.match(fix, /^[A-Z].*\.$/s, `${id}: ${fix}`);
+      if (id !== "header_malformed") assert.match(fix, /^[A-Z].*\.$/s, `${id}: ${fix}`);
     }
   });
 
@@ -119,7 +119,7 @@ describe("what comes of a canary", () => {
     for (const errorType of ["401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"]) {
       assert.equal(diagnose(errorType, "absent"), "credentials_missing");
       assert.equal(diagnose(errorType, "well_formed"), "credentials_refused");
-      assert.equal(diagnose(errorType, "percent_encoded"), "header_not_encoded");
+      assert.equal(diagnose(errorType, "percent_encoded"), "header_malformed");
     }
     assert.equal(diagnose("400", "percent_encoded"), undefined);
   });

@@ -150,7 +150,7 @@ export const findings = {
     fix: (subject) =>
       `Give the right token or password in ${sections[subject.section]}: the credentials arrive, and are refused. They may be expired, of another tenant, or not allowed to write ${subject.signals.join(", ")}.`,
   },
-  header_not_encoded: {
+  header_malformed: {
     severity: "failed",
     fix: (_subject, what) => what,
   },
