@@ -10,23 +10,15 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
-import { create, fromBinary, toBinary, toJsonString, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall } from "@grpc/grpc-js";
-import {
-  ExportLogsServiceRequestSchema,
-  ExportLogsServiceResponseSchema,
-} from "#gen/otlp/opentelemetry/proto/collector/logs/v1/logs_service_pb.ts";
-import {
-  ExportMetricsServiceRequestSchema,
-  ExportMetricsServiceResponseSchema,
-} from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
-import {
-  ExportTraceServiceRequestSchema,
-  ExportTraceServiceResponseSchema,
-} from "#gen/otlp/opentelemetry/proto/collector/trace/v1/trace_service_pb.ts";
+import { ExportLogsServiceRequestSchema } from "#gen/otlp/opentelemetry/proto/collector/logs/v1/logs_service_pb.ts";
+import { ExportMetricsServiceRequestSchema } from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
+import { ExportTraceServiceRequestSchema } from "#gen/otlp/opentelemetry/proto/collector/trace/v1/trace_service_pb.ts";
 import type { OtlpSignal } from "#telemetry/otlp/destination.ts";
 import { collectLogs, collectPoints, collectSpans } from "./otlp-collect.ts";
 import type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
+import { exportResponse, retryInfoStatus, type BodyEncoding } from "./otlp-answers.ts";
 import { readOtlpJson } from "./otlp-json.ts";
 import { checkLogs, checkMetrics, checkTraces } from "./otlp-checks.ts";
 
@@ -86,8 +78,6 @@ export interface OtlpReceiverOptions {
   /** Default: a free one. */
   readonly grpcPort?: number;
 }
-
-type BodyEncoding = "protobuf" | "json";
 
 const SERVICES: Readonly<Record<OtlpSignal, string>> = {
   traces: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -250,32 +240,6 @@ function compareTotals(previous: ReceivedPoint, point: ReceivedPoint): string[] 
   return problems;
 }
 
-function responseBytes(
-  signal: OtlpSignal,
-  encoding: BodyEncoding = "protobuf",
-  rejected = 0,
-  errorMessage = "",
-): Buffer {
-  const count = BigInt(rejected);
-  const isWhole = rejected === 0 && errorMessage === "";
-  const encode = <D extends DescMessage>(schema: D, message: MessageShape<D>): Buffer =>
-    Buffer.from(encoding === "json" ? toJsonString(schema, message) : toBinary(schema, message));
-  switch (signal) {
-    case "traces": {
-      const init = isWhole ? {} : { partialSuccess: { rejectedSpans: count, errorMessage } };
-      return encode(ExportTraceServiceResponseSchema, create(ExportTraceServiceResponseSchema, init));
-    }
-    case "metrics": {
-      const init = isWhole ? {} : { partialSuccess: { rejectedDataPoints: count, errorMessage } };
-      return encode(ExportMetricsServiceResponseSchema, create(ExportMetricsServiceResponseSchema, init));
-    }
-    case "logs": {
-      const init = isWhole ? {} : { partialSuccess: { rejectedLogRecords: count, errorMessage } };
-      return encode(ExportLogsServiceResponseSchema, create(ExportLogsServiceResponseSchema, init));
-    }
-  }
-}
-
 // --- gRPC --------------------------------------------------------------------
 
 async function startGrpc(
@@ -344,18 +308,9 @@ function answerGrpc(state: State, signal: OtlpSignal, bytes: Buffer, reply: send
     case undefined: {
       const problems = take(state, signal, bytes);
       if (problems.length > 0) return reply({ code: status.INVALID_ARGUMENT, details: problems.join("; ") });
-      return reply(null, responseBytes(signal, "protobuf", misbehaviour?.rejected, misbehaviour?.message));
+      return reply(null, exportResponse(signal, "protobuf", misbehaviour?.rejected, misbehaviour?.message));
     }
   }
-}
-
-/** `google.rpc.Status` with code 8 and a RetryInfo of whole seconds below 128, written by hand. */
-function retryInfoStatus(delaySeconds: number): Buffer {
-  const nested = (field: number, content: Buffer): Buffer =>
-    Buffer.concat([Buffer.from([field * 8 + 2, content.length]), content]);
-  const retryInfo = nested(1, Buffer.from([8, delaySeconds]));
-  const any = Buffer.concat([nested(1, Buffer.from("type.googleapis.com/google.rpc.RetryInfo")), nested(2, retryInfo)]);
-  return Buffer.concat([Buffer.from([8, 8]), nested(3, any)]);
 }
 
 // --- HTTP --------------------------------------------------------------------
@@ -417,7 +372,7 @@ function answerHttp(
       if (problems.length > 0) return void response.writeHead(400).end(problems.join("; "));
       return void response
         .writeHead(200, contentType)
-        .end(responseBytes(signal, encoding, misbehaviour?.rejected, misbehaviour?.message));
+        .end(exportResponse(signal, encoding, misbehaviour?.rejected, misbehaviour?.message));
     }
   }
 }
