@@ -32,6 +32,8 @@ export interface RecordedSpanEvent {
 export interface SpanResource {
   /** OpenTelemetry resource attributes; `service.name` is always there. */
   readonly attributes: SpanAttributes & { readonly "service.name": string };
+  /** Of the conventions that the attributes' names are from. */
+  readonly schemaUrl?: string;
 }
 
 /** The library that made a span. */

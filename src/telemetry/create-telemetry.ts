@@ -35,7 +35,7 @@ import { createOtlpClient, type OtlpClient } from "./otlp/otlp-client.ts";
 import type { LogLevel, Metrics, Telemetry } from "./port.ts";
 import { createRecorder, type RecordingPipeline, type SpanRecorder } from "./recorder/recorder.ts";
 import { readHostFacts } from "./resource/host-facts.ts";
-import { createResource } from "./resource/resource.ts";
+import { createResource, SCHEMA_URL } from "./resource/resource.ts";
 import { observeRuntimeMetrics } from "./runtime-metrics/runtime-metrics.ts";
 import { createSystemClock } from "./system-clock.ts";
 import type { TelemetryOptions } from "./telemetry-options.ts";
@@ -79,7 +79,7 @@ const RECORDER_INTERVAL_MS = 5_000;
 export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
   const clock = options.clock ?? createSystemClock();
   const resource = createResource(options.resource, readHostFacts());
-  const scope: SpanScope = { name: "blixard", version: options.resource.serviceVersion };
+  const scope: SpanScope = { name: "blixard", version: options.resource.serviceVersion, schemaUrl: SCHEMA_URL };
   const stderrSink = createStderrSink(options);
   // For telemetry's own troubles: they must not go where the trouble is.
   const stderrLogger = createLogger({

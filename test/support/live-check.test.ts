@@ -84,7 +84,11 @@ function point(given: Partial<ReceivedPoint> = {}): LiveTelemetry {
   return { spans: [], logs: [], points: [{ ...base, ...given }] };
 }
 
-function span(name = "a.work", kind = Span_SpanKind.INTERNAL, events: readonly string[] = []): LiveTelemetry {
+function span(
+  name = "a.work",
+  kind: Span_SpanKind = Span_SpanKind.INTERNAL,
+  events: readonly string[] = [],
+): LiveTelemetry {
   const message = create(SpanSchema, { name, kind, events: events.map((event) => ({ name: event })) });
   return { points: [], logs: [], spans: [{ name, attributes: {}, resource, scopeName: "test", message }] };
 }

@@ -4,6 +4,7 @@ import {
   SpanKind as SpanKindEnum,
   SpanSchema,
   type AttributeValue as AttributeValueMessage,
+  type RecordSpansRequest,
   type Span as SpanMessage,
 } from "#gen/api/blixard/v1/telemetry_pb.ts";
 import type { RecordedSpan, SpanAttributes, SpanAttributeValue, SpanKind } from "#model/recorded-span.ts";
@@ -42,7 +43,12 @@ export function spanToMessage(span: RecordedSpan, exported: boolean): SpanMessag
 }
 
 /** Nothing is judged here: the recorder trims and refuses. */
-export function spanFromMessage(message: SpanMessage): RecordedSpan {
+export function spansFromRequest({ spans, resource }: RecordSpansRequest): RecordedSpan[] {
+  const attributes = attributesFrom(resource);
+  return spans.map((message) => spanFromMessage(message, attributes));
+}
+
+function spanFromMessage(message: SpanMessage, resource: SpanAttributes): RecordedSpan {
   return {
     traceId: message.traceId,
     spanId: message.spanId,
@@ -59,7 +65,7 @@ export function spanFromMessage(message: SpanMessage): RecordedSpan {
       attributes: relation === "" ? {} : { [RELATION]: relation },
     })),
     events: [],
-    resource: { attributes: { "service.name": message.service } },
+    resource: { attributes: { ...resource, "service.name": message.service } },
     scope: { name: "blixard" },
   };
 }

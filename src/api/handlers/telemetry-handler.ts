@@ -5,7 +5,7 @@ import { BlixardError } from "#model/errors.ts";
 import { invalid, parseVmReference } from "#model/names.ts";
 import type { VmIntent } from "#model/vm.ts";
 import type { WatchCache } from "#store/watch-cache.ts";
-import { spanFromMessage, spanToMessage } from "../codec/span-message.ts";
+import { spansFromRequest, spanToMessage } from "../codec/span-message.ts";
 import type { TraceReader } from "../ports.ts";
 import { createCardinalityHandler, type CardinalityHandlerOptions } from "./cardinality-handler.ts";
 import { createDiagnoseTelemetry, type DiagnoseTelemetryOptions } from "./diagnose-telemetry.ts";
@@ -73,11 +73,12 @@ export function createTelemetryHandler(options: TelemetryHandlerOptions): Servic
         droppedSpans: BigInt(trace.droppedSpans),
       };
     },
-    recordSpans({ spans }) {
+    recordSpans(request) {
+      const { spans } = request;
       if (spans.length > MAXIMUM_SPANS) {
         throw invalid("spans", `${spans.length} spans are too many`, `Send at most ${MAXIMUM_SPANS} at a time.`);
       }
-      return { accepted: traces.ingest(spans.map(spanFromMessage), { serviceName: CLIENT_SERVICE_NAME }).accepted };
+      return { accepted: traces.ingest(spansFromRequest(request), { serviceName: CLIENT_SERVICE_NAME }).accepted };
     },
   };
 }

@@ -48,15 +48,16 @@ function writeNumber(writer: ProtobufWriter, value: number, isDouble: boolean): 
   else writer.double(4, value);
 }
 
-/** `Resource` as `field`. */
+const SCOPE_FIELD = 1;
+const SCHEMA_URL_FIELD = 3;
+
+/** `Resource` as `field`, and its schema, the same field in ResourceSpans, ResourceMetrics and ResourceLogs. */
 export function writeResource(writer: ProtobufWriter, field: number, resource: SpanResource): void {
   const mark = writer.begin(field);
   writeAttributes(writer, 1, resource.attributes);
   writer.end(mark);
+  if (resource.schemaUrl !== undefined) writer.string(SCHEMA_URL_FIELD, resource.schemaUrl);
 }
-
-const SCOPE_FIELD = 1;
-const SCHEMA_URL_FIELD = 3;
 
 /** `InstrumentationScope` and its schema, the same fields in ScopeSpans, ScopeMetrics and ScopeLogs. */
 export function writeScope(writer: ProtobufWriter, scope: SpanScope): void {

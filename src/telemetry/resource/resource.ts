@@ -64,6 +64,7 @@ export function createResource(options: ResourceOptions, host: HostFacts): SpanR
     ...withoutAbsent(detectCloud(host.machine, environment)),
   };
   return {
+    schemaUrl: SCHEMA_URL,
     attributes: { ...withoutAbsent(detected), ...options.attributes, "service.name": options.serviceName },
   };
 }

@@ -124,8 +124,12 @@ function toEvent(event: ReadableSpan["events"][number]): RecordedSpanEvent {
   return { name: event.name, timeUnixNano: toUnixNano(event.time), attributes: toAttributes(event.attributes) };
 }
 
-function toScope({ name, version }: InstrumentationScope): SpanScope {
-  return version === undefined ? { name } : { name, version };
+function toScope({ name, version, schemaUrl }: InstrumentationScope): SpanScope {
+  return {
+    name,
+    ...(version === undefined ? {} : { version }),
+    ...(schemaUrl === undefined || schemaUrl === "" ? {} : { schemaUrl }),
+  };
 }
 
 function toUnixNano([seconds, nanos]: HrTime): bigint {

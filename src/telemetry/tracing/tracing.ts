@@ -34,6 +34,7 @@ import type { Attributes, ManualSpan, Metrics, SpanDescriptor, SpanLink, SpanOpt
 import type { SpanLimits } from "../telemetry-options.ts";
 import { baggageMap, type ContextPolicy, extractContext, injectContext } from "./context-policy.ts";
 import { EXCEPTION_EVENT, type Exceptions } from "./exceptions.ts";
+import { SCHEMA_URL } from "../resource/resource.ts";
 import { createExportSampler } from "./export-sampler.ts";
 import { createGlobalPropagator } from "./global-propagator.ts";
 import { createOtelBaggage } from "./otel-baggage.ts";
@@ -96,7 +97,7 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     },
     spanProcessors: [processor],
   });
-  const tracer = provider.getTracer("blixard", options.scopeVersion);
+  const tracer = provider.getTracer("blixard", options.scopeVersion, { schemaUrl: SCHEMA_URL });
   const contexts = new AsyncLocalStorageContextManager();
   const otelBaggage = createOtelBaggage(policy);
 
