@@ -65,8 +65,8 @@ ${scrapeConfig}`,
   let output = "";
   child.stderr.on("data", (chunk: Buffer) => (output = `${output}${chunk.toString()}`.slice(-100_000)));
 
-  async function ask<T>(path: string): Promise<T> {
-    const response = await fetch(`${url}${path}`);
+  async function ask<T>(path: string, parameters: Record<string, string>): Promise<T> {
+    const response = await fetch(`${url}${path}?${new URLSearchParams(parameters).toString()}`);
     const body = (await response.json()) as { status: string; error?: string; data: T };
     if (body.status !== "success") throw new Error(`Prometheus refuses ${path}: ${body.error}`);
     return body.data;
@@ -90,13 +90,13 @@ ${scrapeConfig}`,
   return {
     url,
     query: async (query) => {
-      const { result } = await ask<{ result: PrometheusResult[] }>(`/api/v1/query?${new URLSearchParams({ query })}`);
+      const { result } = await ask<{ result: PrometheusResult[] }>("/api/v1/query", { query });
       return result;
     },
     exemplars: (query) => {
       const nowSeconds = Date.now() / 1000;
-      const parameters = { query, start: String(nowSeconds - 3_600), end: String(nowSeconds + 60) };
-      return ask(`/api/v1/query_exemplars?${new URLSearchParams(parameters)}`);
+      const [start, end] = [nowSeconds - 3_600, nowSeconds + 60];
+      return ask("/api/v1/query_exemplars", { query, start: String(start), end: String(end) });
     },
     [Symbol.asyncDispose]: stop,
   };
