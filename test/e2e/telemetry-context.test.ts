@@ -215,6 +215,12 @@ test("allowed baggage goes with the trace to every span and log record, the rest
   assert.ok(!/alice|baggage_user/.test(page), "baggage never becomes a label");
 });
 
+test("no log record has lost an attribute because the registry does not know it", async () => {
+  const { metrics } = await node.endpoints();
+  const page = await (await fetch(metrics)).text();
+  assert.match(page, /^blixard_telemetry_log_attributes_dropped_total 0$/m);
+});
+
 test("changes are on record whatever the level, and the level can be changed while the node runs", async () => {
   await run("telemetry", "log-level", "error");
   await run("vm", "restart", "web", "--wait");

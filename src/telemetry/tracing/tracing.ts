@@ -116,15 +116,17 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     return context.sampled || !options.isPromoted(span.traceId) ? context : { ...context, sampled: true };
   }
 
-  function begin(descriptor: SpanDescriptor, spanOptions: SpanOptions<SpanDescriptor>, parent: Context): Span {
+  function begin(
+    descriptor: SpanDescriptor,
+    spanOptions: SpanOptions<SpanDescriptor>,
+    parent: Context,
+    baggage: string | undefined,
+  ): Span {
     return tracer.startSpan(
       spanOptions.name ?? descriptor.name,
       {
         kind: spanKinds.indexOf(descriptor.kind),
-        attributes: {
-          ...toOtelAttributes(spanOptions.attributes),
-          ...policy.attributes(otelBaggage.header(parent)),
-        },
+        attributes: Object.assign(toOtelAttributes(spanOptions.attributes), policy.attributes(baggage)),
         links: spanOptions.links?.map(toOtelLink) ?? [],
         startTime: spanOptions.startTimeMs ?? now(),
       },
@@ -134,7 +136,7 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
 
   function open(descriptor: SpanDescriptor, spanOptions: SpanOptions<SpanDescriptor>, parent: Context): PortSpan {
     const baggage = otelBaggage.header(parent);
-    return new PortSpan(begin(descriptor, spanOptions, parent), {
+    return new PortSpan(begin(descriptor, spanOptions, parent, baggage), {
       now,
       describe: (span) => describe(span, baggage),
       applyRules: options.applyRules,
