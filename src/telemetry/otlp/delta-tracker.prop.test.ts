@@ -173,6 +173,40 @@ for (const aggregation of aggregations) {
   });
 }
 
+test("an export's retries end with its own deadline, or when the next export is due", async () => {
+  const budgets: number[] = [];
+  for (const [intervalMs, timeoutMs] of [
+    [10_000, 30_000],
+    [60_000, 30_000],
+  ] as const) {
+    const clock = createManualClock();
+    const engine = createMetricsEngine({ clock });
+    for (let index = 0; index < 3; index++) engine.bind(counter, { name: `${index}` }).add(1);
+    const sender = {
+      accepts: () => true,
+      abandon: () => {},
+      async deliver(_request: EncodedRequest, retryForMs: number) {
+        budgets.push(retryForMs);
+        await clock.advance(4_000);
+        return "delivered" as const;
+      },
+    };
+    const exporter = createMetricsExporter({
+      reader: engine.createReader(),
+      sender: sender as unknown as SignalSender,
+      metrics: createMemoryTelemetry().metrics,
+      clock,
+      encoder: { resource: { attributes: { "service.name": "blixard" } }, scope: { name: "blixard" }, targetBytes: 1 },
+      intervalMs,
+      timeoutMs,
+    });
+    await exporter.flush();
+    engine.stop();
+  }
+  assert.deepEqual(budgets.slice(0, 4), [10_000, 6_000, 2_000, 0]);
+  assert.ok(budgets.includes(30_000) && Math.max(...budgets) === 30_000);
+});
+
 function numberSeries(
   value: number,
   startTimeMs: number,

@@ -305,6 +305,35 @@ test("one destination is told in deltas while another is told totals, of the sam
   assert.deepEqual([duration?.value, duration?.bucketCounts, duration?.temporality], [1, [0, 1, 0], "delta"]);
 });
 
+test("exemplars lead to their traces; a difference carries only those of its own interval", async (t) => {
+  const totals = await start(t);
+  const { engine } = totals;
+  engine.keepExemplars({ filter: "trace_based", active: () => undefined, isPromoted: () => false });
+  const deltas = await startExporter(t, engine, { temporality: "delta", protocol: "http/json" });
+  const context = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: true };
+  const cell = engine.bind(counter, { name: "a" });
+  const durations = engine.bind(histogram, { name: "a" });
+  const flush = (): Promise<unknown> => Promise.all([totals.exporter.flush(), deltas.exporter.flush()]);
+  cell.add(3, context);
+  durations.record(0.5, context);
+  await flush();
+  const before = performance.now();
+  await waitFor("the clock to move on", () => performance.now() > before + 2);
+  cell.add(1);
+  durations.record(0.6);
+  await flush();
+  const exemplarsOf = ({ receiver }: Setup, which: string): (readonly string[])[] =>
+    receiver.points
+      .filter((point) => point.name === which)
+      .map((point) => point.exemplars.map(({ traceId, value }) => `${traceId} ${value}`));
+  const { traceId } = context;
+  assert.deepEqual(exemplarsOf(totals, counter.name), [[`${traceId} 3`], [`${traceId} 3`]]);
+  assert.deepEqual(exemplarsOf(deltas, counter.name), [[`${traceId} 3`], []]);
+  assert.deepEqual(exemplarsOf(totals, histogram.name), [[`${traceId} 0.5`], [`${traceId} 0.5`]]);
+  assert.deepEqual(exemplarsOf(deltas, histogram.name), [[`${traceId} 0.5`], []]);
+  assert.deepEqual([...totals.receiver.problems, ...deltas.receiver.problems], []);
+});
+
 for (const protocol of ["grpc", "http/json"] as const) {
   test(`${protocol}: exponential histograms with their extremes, where they are asked for`, async (t) => {
     const engine = createMetricsEngine({ clock: createSystemClock() });
