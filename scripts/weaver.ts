@@ -134,7 +134,8 @@ function report(result: unknown): number {
       process.stdout.write(`${advice.level} ${advice.id}: ${advice.signal_name ?? ""}: ${advice.message} (${times})\n`);
     counts.set(`${advice.level} ${advice.id}`, (counts.get(`${advice.level} ${advice.id}`) ?? 0) + 1);
   }
-  for (const [kind, count] of [...counts].toSorted()) process.stdout.write(`${kind}: ${count} different\n`);
+  for (const [kind, count] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    process.stdout.write(`${kind}: ${count} different\n`);
   const violations = [...findings.values()].filter(({ advice }) => advice.level === "violation").length;
   process.stdout.write(`weaver registry live-check: ${violations} violations\n`);
   return violations === 0 ? 0 : 1;
