@@ -34,6 +34,20 @@ describe("GET /metrics", () => {
     readPage(body.toString(), "openmetrics");
   });
 
+  test("Prometheus 3's own header gets the names of every other page", async () => {
+    await using served = await serve();
+    const accept =
+      "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5," +
+      "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    const { headers, body } = await get(served, "/metrics", { headers: { accept } });
+    assert.equal(
+      headers["content-type"],
+      "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    );
+    const family = readPage(body.toString(), "openmetrics").find(({ name }) => name === "blixard_vm_count");
+    assert.equal(family?.samples[0]?.labels.get("blixard_vm_state"), "running");
+  });
+
   test("protobuf with native histograms is given to those who ask for it", async () => {
     await using served = await serve();
     served.engine.bind(telemetryScrapeDuration, { "blixard.telemetry.format": "openmetrics" }).record(0.25);
