@@ -158,7 +158,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
 
   engine?.keepExemplars({
     filter: options.metrics.exemplars ?? "trace_based",
-    active: () => tracing.active(),
+    active: () => tracing.activeOpen(),
     isPromoted: (traceId) => recorder.isPromoted(traceId),
   });
   const groups = new DisposableStack();

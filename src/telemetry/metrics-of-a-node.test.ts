@@ -80,6 +80,19 @@ describe("a measurement leads to its trace", () => {
     assert.deepEqual(exemplarsOn(await pageOf(failing)), [traceId]);
   });
 
+  test("but not when its span has ended meanwhile: background work is not the span's that began it", async (t) => {
+    const telemetry = start(t, 1);
+    const cell = telemetry.metrics.bind(vmOperationDuration, created);
+    let background: Promise<void> | undefined;
+    const ended = Promise.withResolvers<void>();
+    await telemetry.tracing.span(vmStart, place, async () => {
+      background = ended.promise.then(() => cell.record(0.3));
+    });
+    ended.resolve();
+    await background;
+    assert.deepEqual(exemplarsOn(await pageOf(telemetry)), []);
+  });
+
   test("unless the operator wants none", async (t) => {
     const telemetry = start(t, 1, { exemplars: "always_off" });
     await measure(telemetry);

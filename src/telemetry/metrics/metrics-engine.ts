@@ -9,6 +9,7 @@
  *   bind ─► series (a cell) ─► remove ─► told once to every reader, then forgotten
  *   observeGroup ─► collect, every interval ─► series that were not observed end
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   telemetryExemplars,
   telemetryMeasurementsDropped,
@@ -83,6 +84,8 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     () => cell(telemetryExemplars, {}).value++,
   );
   const stopped = new AbortController();
+  /** Collections are nobody's span's, whoever starts them. */
+  const outside = AsyncLocalStorage.snapshot();
 
   const context: FamilyContext = {
     tools: {
@@ -159,7 +162,7 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
       onError: options.onCollectionError ?? (() => {}),
     });
     groups.add(group);
-    group.start();
+    outside(() => group.start());
     return {
       [Symbol.dispose]() {
         groups.delete(group);

@@ -27,6 +27,7 @@ export function createInertTracing(policy: ContextPolicy): TracingRuntime {
     startSpan: (_descriptor, options) => inertSpan(passThrough(options)),
     recordSpan: (_descriptor, options) => options.parent,
     active: () => contexts.getStore(),
+    activeOpen: () => undefined,
     run: (context, fn) => contexts.run(context, fn),
     baggage: () => baggageMap(contexts.getStore()?.baggage),
     extract: (headers, caller) => extractContext(policy, headers, caller),

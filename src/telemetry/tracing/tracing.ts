@@ -44,6 +44,8 @@ import { toSpanContext, toTraceContext } from "./span-contexts.ts";
 import { errorMessageOf, errorTypeOf } from "./span-error.ts";
 
 export interface TracingRuntime extends Tracing {
+  /** The active span unless it has ended: what goes on in the background after that is not its. */
+  activeOpen(): TraceContext | undefined;
   /** Runs `fn` where no span is made: the exporter's own calls. */
   untraced<T>(fn: () => T): T;
   /** Makes this the process's OpenTelemetry tracing. */
@@ -174,6 +176,12 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
       return span.context;
     },
     active,
+    activeOpen() {
+      const span = trace.getSpanContext(contexts.active());
+      const isOpen =
+        span?.isRemote === true || processor.openSpan(span?.traceId ?? "", span?.spanId ?? "") !== undefined;
+      return isOpen ? active() : undefined;
+    },
     run: (context, fn) => contexts.with(contextOf(context ?? null), fn),
     baggage: () => baggageMap(otelBaggage.header(contexts.active())),
     extract: (headers, caller) => extractContext(policy, headers, caller),
