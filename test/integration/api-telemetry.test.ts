@@ -67,6 +67,8 @@ test("a caller with the token is known, and one without is not: its trace is lin
   const known = await spanOf(fixture, "blixard.v1.VmService/ListVms");
   assert.equal(known.traceId, traceId);
   assert.equal(known.attributes["network.peer.address"], "127.0.0.1");
+  assert.equal(known.attributes["server.address"], "127.0.0.1");
+  assert.equal(typeof known.attributes["server.port"], "number");
 });
 
 test("without a trace, or with a broken one, every call begins its own", async (context) => {

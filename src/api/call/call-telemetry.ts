@@ -17,10 +17,15 @@ import type { SpanPlace } from "./trace-headers.ts";
 
 export const OTHER_METHOD = "_OTHER";
 
+/** `host`, `host:port` or `[address]:port`; anything else was sent to confuse. */
+const AUTHORITY = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([\w.-]{1,253}))(?::(\d{1,5}))?$/;
+
 export interface Peer {
   readonly listener: ListenerKind;
   readonly address: string | undefined;
   readonly port: number | undefined;
+  /** What the caller called this server: `host:port`. */
+  readonly authority?: string | undefined;
 }
 
 export interface CallMeasurement {
@@ -98,6 +103,7 @@ export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs
           "blixard.grpc.listener": peer.listener,
           "network.transport": peer.listener,
           ...(call.rpcMethod === OTHER_METHOD ? { "rpc.method_original": originalMethod } : {}),
+          ...calledServer(peer),
           ...(peer.address === undefined
             ? {}
             : { "network.peer.address": peer.address, "client.address": peer.address }),
@@ -136,4 +142,13 @@ export function createCallTelemetry({ metrics, tracing }: Telemetry, monotonicMs
     },
     rejected: (reason) => rejections.get(reason)?.add(1),
   };
+}
+
+/** By the conventions the name that the caller used, not the address it came to; a unix socket's callers send none. */
+function calledServer({ listener, authority = "" }: Peer): { "server.address"?: string; "server.port"?: number } {
+  const match = listener === "tcp" ? AUTHORITY.exec(authority) : null;
+  const [, bracketed, bare, port] = match ?? [];
+  const address = bracketed ?? bare;
+  if (address === undefined) return {};
+  return { "server.address": address, ...(port === undefined ? {} : { "server.port": Number(port) }) };
 }

@@ -145,7 +145,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     );
     const place = planSpanPlace(incoming, isKnown, headerOf(request, SAMPLING_HEADER));
     const { remoteAddress, remotePort } = request.socket;
-    const peer = { listener: call.caller.listener, address: remoteAddress, port: remotePort };
+    const authority = headerOf(request, ":authority") ?? headerOf(request, "host");
+    const peer = { listener: call.caller.listener, address: remoteAddress, port: remotePort, authority };
     return callTelemetry.startSpan(call, place, peer, pathOf(request).slice(1, MAXIMUM_METHOD_LENGTH + 1));
   }
 

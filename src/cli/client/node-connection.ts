@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Client, Interceptor, StreamResponse, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
-import type { CallSpan, CommandTrace } from "../trace/command-trace.ts";
+import type { CalledServer, CallSpan, CommandTrace } from "../trace/command-trace.ts";
 import type { NodeAddress } from "./find-node.ts";
 
 /** Deadline of calls that answer once. */
@@ -70,7 +70,7 @@ async function openConnection(address: NodeAddress, trace: CommandTrace): Promis
     // On the same machine compressing costs more than it saves.
     acceptCompression: [],
     interceptors: [
-      tracingInterceptor(trace, statusOf),
+      tracingInterceptor(trace, serverOf(address), statusOf),
       ...(address.kind === "tcp" && address.token !== undefined ? [tokenInterceptor(address.token.reveal())] : []),
     ],
     defaultTimeoutMs: UNARY_TIMEOUT_MS,
@@ -85,11 +85,26 @@ function tokenInterceptor(token: string): Interceptor {
   };
 }
 
-function tracingInterceptor(trace: CommandTrace, statusOf: (error: unknown) => string): Interceptor {
+function serverOf(address: NodeAddress): CalledServer {
+  if (address.kind === "unix") return { transport: "unix", address: address.path };
+  const { hostname, port, protocol } = new URL(address.url);
+  const defaultPort = protocol === "https:" ? 443 : 80;
+  return {
+    transport: "tcp",
+    address: hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: port === "" ? defaultPort : Number(port),
+  };
+}
+
+function tracingInterceptor(
+  trace: CommandTrace,
+  server: CalledServer,
+  statusOf: (error: unknown) => string,
+): Interceptor {
   return (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;
     if (UNTRACED_METHOD.test(method)) return next(request);
-    const span = trace.startCall(method);
+    const span = trace.startCall(method, server);
     for (const [name, value] of Object.entries(span.headers)) request.header.set(name, value);
     try {
       const response = await next(request);

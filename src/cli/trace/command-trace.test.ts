@@ -5,11 +5,12 @@ import { parseTraceparent } from "#model/trace-context.ts";
 import { FakeCliIo } from "#test/support/fake-cli-io.ts";
 import { CommandTrace } from "./command-trace.ts";
 
+const server = { transport: "tcp", address: "127.0.0.1", port: 7001 } as const;
 const outcome = { exitCode: 0, processId: 1 };
 
 test("without TRACEPARENT a command is the root of a new trace that is not sampled yet", () => {
   const trace = new CommandTrace("vm create", new FakeCliIo(), true);
-  const headers = trace.startCall("x.Y/Z").headers;
+  const headers = trace.startCall("x.Y/Z", server).headers;
   assert.notEqual(parseTraceparent(headers["traceparent"] ?? ""), undefined);
   assert.equal(headers["blixard-sampling"], "defer");
   assert.equal(trace.finish(outcome).at(-1)?.parentSpanId, "");
@@ -23,8 +24,8 @@ test("a malformed TRACEPARENT starts a new trace", () => {
 
 test("a call is ended once, by what came first; calls left open end with the command", () => {
   const trace = new CommandTrace("vm create", new FakeCliIo(), true);
-  const first = trace.startCall("x.Y/First");
-  trace.startCall("x.Y/Open");
+  const first = trace.startCall("x.Y/First", server);
+  trace.startCall("x.Y/Open", server);
   first.end({ status: "NOT_FOUND", errorMessage: "no" });
   first.end({ status: "OK" });
   const [failed, left, own, ...none] = trace.finish({
@@ -43,7 +44,7 @@ test("a call is ended once, by what came first; calls left open end with the com
 
 test("however many calls a command makes, it hands in at most 256 spans, its own among them", () => {
   const trace = new CommandTrace("vm create", new FakeCliIo(), true);
-  for (let call = 0; call < 1_000; call++) trace.startCall("x.Y/Z").end({ status: "OK" });
+  for (let call = 0; call < 1_000; call++) trace.startCall("x.Y/Z", server).end({ status: "OK" });
   const spans = trace.finish(outcome);
   assert.equal(spans.length, 256);
   assert.equal(spans.at(-1)?.name, "blixard vm create");
@@ -54,7 +55,7 @@ test("the spans are those that the registry declares: every required attribute, 
   trace.setAttribute("blixard.vm.name", "web");
   trace.setAttribute("blixard.image.name", "demo");
   trace.setAttribute("blixard.operation.id", "op");
-  trace.startCall("x.Y/Z").end({ status: "UNAVAILABLE", errorMessage: "gone" });
+  trace.startCall("x.Y/Z", server).end({ status: "UNAVAILABLE", errorMessage: "gone" });
   const error = { code: "NODE_UNREACHABLE", message: "gone" };
   const [call, own] = trace.finish({ ...outcome, exitCode: 3, error });
   for (const [span, declared] of [

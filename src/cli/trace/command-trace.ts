@@ -34,6 +34,14 @@ export interface FinishedSpan {
   readonly errorMessage?: string;
 }
 
+/** Whom a call is for, as the caller named it. */
+export interface CalledServer {
+  readonly transport: "unix" | "tcp";
+  /** Of a unix socket its path. */
+  readonly address: string;
+  readonly port?: number;
+}
+
 export interface CallSpan {
   /** Headers of the call. */
   readonly headers: Readonly<Record<string, string>>;
@@ -82,7 +90,7 @@ export class CommandTrace {
   }
 
   /** @param method `blixard.v1.VmService/CreateVm` */
-  startCall(method: string): CallSpan {
+  startCall(method: string, server: CalledServer): CallSpan {
     const baggage: Record<string, string> = this.context.baggage === undefined ? {} : { baggage: this.context.baggage };
     if (!this.#recorded) return { headers: baggage, end: () => {} };
     const context = { ...this.context, spanId: this.#sources.randomHex(8) };
@@ -100,6 +108,9 @@ export class CommandTrace {
           "rpc.system.name": "grpc",
           "rpc.method": method,
           "rpc.status_code": status,
+          "server.address": server.address,
+          ...(server.port === undefined ? {} : { "server.port": server.port }),
+          "network.transport": server.transport,
           ...(errorMessage === undefined ? {} : { "error.type": status }),
         },
         ...(errorMessage === undefined ? {} : { errorMessage }),

@@ -1744,7 +1744,7 @@ export const rpcClient = {
     },
     "server.address": {
       type: "string",
-      requirement: "recommended"
+      requirement: "required"
     },
     "server.port": {
       type: "int",
