@@ -7,6 +7,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startOtlpReceiver } from "#test/support/otlp-receiver.ts";
+import { scrapePage } from "#test/support/scrape-page.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -72,8 +73,7 @@ otlp_endpoint = "http://127.0.0.1:${port}"
 
 async function readPage(node: TestNode): Promise<string> {
   const { metrics } = await node.endpoints();
-  const response = await fetch(new URL("/metrics", metrics));
-  return response.text();
+  return scrapePage(metrics);
 }
 
 /** Over all series of a family. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { importDemoImage } from "#test/support/demo-image.ts";
 import { pidsMentioning, TestNode } from "#test/support/test-node.ts";
+import { scrapePage } from "#test/support/scrape-page.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 interface VmJson {
@@ -141,14 +142,14 @@ test("a deleted VM leaves no process, no directory and no series behind", async 
   assert.deepEqual(await pidsMentioning(id), []);
   assert.equal((await node.cli(["vm", "get", "brief"])).exitCode, 1);
   const { metrics } = await node.endpoints();
-  await waitFor("its series to be gone", async () => !(await (await fetch(metrics)).text()).includes(id));
+  await waitFor("its series to be gone", async () => !(await scrapePage(metrics)).includes(id));
 });
 
 async function guestUptimeSeconds(name: string): Promise<number> {
   const { id } = await getVm(name);
   const { metrics } = await node.endpoints();
   return waitFor("the guest's uptime on the metrics page", async () => {
-    const page = await (await fetch(metrics)).text();
+    const page = await scrapePage(metrics);
     const line = page.split("\n").find((one) => one.startsWith("blixard_vm_uptime_seconds{") && one.includes(id));
     const value = Number(line?.split(" ").at(-1));
     return Number.isFinite(value) && value > 0 && value;

@@ -11,6 +11,7 @@ import { before, test } from "node:test";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
 import { startOtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { startPrometheus } from "#test/support/prometheus.ts";
+import { scrapePage } from "#test/support/scrape-page.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -58,7 +59,7 @@ test("all three blocks of the guide, verbatim: metrics on 9090, traces and metri
   );
   assert.deepEqual(collector.problems, []);
   for (const { resource } of collector.spans) assert.equal(resource["service.name"], "blixard");
-  const page = await (await fetch("http://localhost:9090/metrics")).text();
+  const page = await scrapePage("http://localhost:9090/metrics");
   await hasAllFamilies(page);
   assert.equal((await fetch("http://localhost:9090/healthz")).status, 200);
   assert.equal((await fetch("http://localhost:9090/readyz")).status, 200);
@@ -73,7 +74,7 @@ for (const [name, toml] of [
   test(`the guide's ${name} block works alone`, async () => {
     await using node = await TestNode.start({ toml, environment });
     assert.equal((await node.cli(["vm", "list"])).exitCode, 0);
-    assert.match(await (await fetch("http://127.0.0.1:9090/metrics")).text(), /^blixard_node_/m);
+    assert.match(await scrapePage("http://127.0.0.1:9090/metrics"), /^blixard_node_/m);
   });
 }
 

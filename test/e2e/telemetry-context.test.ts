@@ -4,6 +4,7 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from "#test/support/otlp-receiver.ts";
+import { scrapePage } from "#test/support/scrape-page.ts";
 import { TestNode, type CliResult } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -209,7 +210,7 @@ test("allowed baggage goes with the trace to every span and log record, the rest
     20_000,
   );
   const { metrics } = await node.endpoints();
-  const page = await (await fetch(metrics)).text();
+  const page = await scrapePage(metrics);
   const dropped = page.split("\n").find((line) => /^blixard_telemetry_baggage_dropped_total.*"not_allowed"/.test(line));
   assert.match(dropped ?? "", /\} [1-9]/);
   assert.ok(!/alice|baggage_user/.test(page), "baggage never becomes a label");
@@ -217,7 +218,7 @@ test("allowed baggage goes with the trace to every span and log record, the rest
 
 test("no log record has lost an attribute because the registry does not know it", async () => {
   const { metrics } = await node.endpoints();
-  const page = await (await fetch(metrics)).text();
+  const page = await scrapePage(metrics);
   assert.match(page, /^blixard_telemetry_log_attributes_dropped_total 0$/m);
 });
 
