@@ -69,7 +69,7 @@ async function checkLive(folder: string): Promise<number> {
 async function live(folder: string, weaverEndpoint: string): Promise<void> {
   await using receiver = await startOtlpReceiver();
   const configuration = join(folder, "otel.yaml");
-  await writeFile(configuration, otelConfiguration([weaverEndpoint, receiver.grpcEndpoint]));
+  await writeFile(configuration, otelConfiguration(weaverEndpoint, receiver.grpcEndpoint));
   await using node = await TestNode.start({
     toml: fullConfiguration,
     environment: { ...placeVariables, OTEL_CONFIG_FILE: configuration },
@@ -77,14 +77,20 @@ async function live(folder: string, weaverEndpoint: string): Promise<void> {
   await liveFully(node, receiver);
 }
 
-function otelConfiguration(endpoints: readonly string[]): string {
-  const exporters = endpoints.map((endpoint) => ({ exporter: { otlp_grpc: { endpoint } } }));
-  const batches = exporters.map((exporter) => ({ batch: exporter }));
+/** Weaver keeps every point that it gets for its report: it gets metrics seldom, and at the end. */
+function otelConfiguration(weaverEndpoint: string, receiverEndpoint: string): string {
+  const to = (endpoint: string) => ({ exporter: { otlp_grpc: { endpoint } } });
+  const batches = [weaverEndpoint, receiverEndpoint].map((endpoint) => ({ batch: to(endpoint) }));
   // YAML takes JSON.
   return JSON.stringify({
     file_format: "1.0",
     tracer_provider: { processors: batches },
-    meter_provider: { readers: exporters.map((exporter) => ({ periodic: { interval: 500, ...exporter } })) },
+    meter_provider: {
+      readers: [
+        { periodic: { interval: 20_000, ...to(weaverEndpoint) } },
+        { periodic: { interval: 500, ...to(receiverEndpoint) } },
+      ],
+    },
     logger_provider: { processors: batches },
   });
 }
