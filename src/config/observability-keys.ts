@@ -94,10 +94,9 @@ const metrics = section("Metrics.", {
     "trace_based",
     "Which spans may stand beside a measurement as its example; `trace_based`: those that are exported.",
   ),
-  cardinality_limit: withDefault(
+  cardinality_limit: optional(
     integer({ minimum: 10, maximum: 1_000_000 }),
-    100_000,
-    "Series of one instrument; more are counted together as overflow.",
+    "Series of one instrument; more are counted together as overflow. Without it 2,000, and 50,000 of those that name VMs.",
   ),
   cardinality_limits: optional(
     map(integer({ minimum: 10, maximum: 1_000_000 }), signalName),

@@ -65,7 +65,7 @@ export async function telemetryOptionsOf(
       exponentialHistograms: metrics.exponentialHistograms,
       exportIntervalMs: metrics.exportIntervalMs,
       exportTimeoutMs: metrics.exportTimeoutMs,
-      cardinalityLimit: metrics.cardinalityLimit,
+      ...(metrics.cardinalityLimit === undefined ? {} : { cardinalityLimit: metrics.cardinalityLimit }),
       ...(metrics.cardinalityLimits === undefined ? {} : { seriesLimits: metrics.cardinalityLimits }),
       destinations: metricsTo,
     },

@@ -226,7 +226,7 @@ function createEngine(options: TelemetryOptions, clock: Clock, stderrLogger: Log
     clock,
     ...(seriesLimits === undefined ? {} : { seriesLimits }),
     ...(exponentialHistograms === undefined ? {} : { exponentialHistograms }),
-    ...(options.metrics.cardinalityLimit === undefined ? {} : { defaultSeriesLimit: options.metrics.cardinalityLimit }),
+    ...(options.metrics.cardinalityLimit === undefined ? {} : { seriesLimit: options.metrics.cardinalityLimit }),
     onCollectionError: (group, error) =>
       stderrLogger.warn("a group of metrics could not be collected", { "blixard.telemetry.group": group }, error),
   });

@@ -145,7 +145,7 @@ export interface MetricsOptions {
   readonly exportIntervalMs?: number;
   /** Deadline of one export with its retries. Default 30,000. */
   readonly exportTimeoutMs?: number;
-  /** Series of one instrument; more are counted together as overflow. Default: the engine's. */
+  /** Series of one instrument; more are counted together as overflow. Default: the registry's, or else the engine's. */
   readonly cardinalityLimit?: number;
   /** The same for single instruments, by the metric's name. */
   readonly seriesLimits?: Readonly<Record<string, number>>;

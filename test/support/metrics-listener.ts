@@ -23,7 +23,7 @@ export interface Served extends AsyncDisposable {
 }
 
 export async function serve(options: Partial<MetricsServerOptions> = {}): Promise<Served> {
-  const engine = createMetricsEngine({ clock, defaultSeriesLimit: 100_000 });
+  const engine = createMetricsEngine({ clock, seriesLimit: 100_000 });
   engine.bind(vmCount, { "blixard.vm.state": "running" }).add(1);
   const server = await createMetricsServer({
     bind: { host: "127.0.0.1", port: 0 },

@@ -136,7 +136,7 @@ describe("the metrics page", () => {
   });
 
   test("the merged series of a metric over its limit is marked", () => {
-    const engine = createMetricsEngine({ clock: createManualClock(), defaultSeriesLimit: 1 });
+    const engine = createMetricsEngine({ clock: createManualClock(), seriesLimit: 1 });
     engine.bind(vmCount, { "blixard.vm.state": "running" }).add(1);
     assert.ok(pageOf(engine).includes('blixard_vm_count{otel_metric_overflow="true"} 1\n'));
   });

@@ -14,7 +14,7 @@ import {
 } from "#gen/telemetry/metrics.ts";
 import { createManualClock } from "#test/support/manual-clock.ts";
 import type { MetricDescriptor } from "../port.ts";
-import { createMetricsEngine, type MetricsEngine } from "./metrics-engine.ts";
+import { createMetricsEngine, type MetricsEngine, type MetricsEngineOptions } from "./metrics-engine.ts";
 import type { NumberSeries, Series } from "./snapshot.ts";
 
 const vmA = { "blixard.vm.id": "vm-a", "blixard.vm.name": "a" };
@@ -305,20 +305,17 @@ describe("infos and statesets", () => {
 });
 
 describe("cardinality", () => {
-  test("the operator's limit for one metric goes before the registry's, and that before the default", () => {
-    const engine = createMetricsEngine({
-      clock: createManualClock(),
-      defaultSeriesLimit: 7,
-      seriesLimits: { [vmUptime.name]: 3 },
-    });
-    engine.bind(vmUptime, vmA);
-    engine.bind({ ...vmCount, seriesLimit: 5 }, { "blixard.vm.state": "running" });
-    engine.bind(vmPanics, {});
-    const limits = new Map(engine.cardinality().metrics.map(({ name, limit }) => [name, limit]));
-    assert.deepEqual(
-      [vmUptime, vmCount, vmPanics].map(({ name }) => limits.get(name)),
-      [3, 5, 7],
-    );
+  test("the operator's limit for one metric goes before that for all, and both before the registry's", () => {
+    const limitsWith = (options: Omit<MetricsEngineOptions, "clock">): (number | undefined)[] => {
+      const engine = createMetricsEngine({ clock: createManualClock(), ...options });
+      engine.bind(vmUptime, vmA);
+      engine.bind(vmPanics, {});
+      const limits = new Map(engine.cardinality().metrics.map(({ name, limit }) => [name, limit]));
+      return [vmUptime, vmPanics].map(({ name }) => limits.get(name));
+    };
+    assert.deepEqual(limitsWith({}), [50_000, 2_000]);
+    assert.deepEqual(limitsWith({ seriesLimit: 700 }), [700, 700]);
+    assert.deepEqual(limitsWith({ seriesLimit: 700, seriesLimits: { [vmUptime.name]: 90_000 } }), [90_000, 700]);
   });
 
   test("says who costs what: series, lines of the page, refusals, values of each attribute", () => {

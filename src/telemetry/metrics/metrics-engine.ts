@@ -35,9 +35,9 @@ import type { MetricFamily, MetricsSource } from "./snapshot.ts";
 
 export interface MetricsEngineOptions {
   readonly clock: Clock;
-  /** For metrics whose descriptor names no limit; default 2,000. */
-  readonly defaultSeriesLimit?: number;
-  /** By the metric's name; before the descriptor's and the default. */
+  /** Most series of one metric. Default what its descriptor says, and else 2,000. */
+  readonly seriesLimit?: number;
+  /** The same for single metrics, by name. */
   readonly seriesLimits?: Readonly<Record<string, number>>;
   /** Histograms are kept in exponential buckets too. Default true. */
   readonly exponentialHistograms?: boolean;
@@ -117,8 +117,7 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     const present = byName.get(descriptor.name);
     if (present !== undefined) return present;
     const { name } = descriptor;
-    const limit =
-      options.seriesLimits?.[name] ?? descriptor.seriesLimit ?? options.defaultSeriesLimit ?? DEFAULT_SERIES_LIMIT;
+    const limit = options.seriesLimits?.[name] ?? options.seriesLimit ?? descriptor.seriesLimit ?? DEFAULT_SERIES_LIMIT;
     const family = new Family(descriptor, limit, context, scope);
     byName.set(name, family);
     sorted = undefined;
