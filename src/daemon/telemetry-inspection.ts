@@ -26,7 +26,7 @@ export async function* diagnoseConfig(
   const doctor = createDoctor({
     ...waysOut(telemetryOptions),
     resource: createResource(telemetryOptions.resource, readHostFacts()),
-    clock: createSystemClock(),
+    clock: createSystemClock({ keepsAlive: true }),
   });
   for await (const event of doctor.diagnose(options)) yield diagnosisToMessage(event);
 }

@@ -7,10 +7,12 @@ const MAXIMUM_DRIFT_MS = 50;
 
 /**
  * Unix time with fractions of a ms that runs evenly: anchored to the wall clock,
- * carried on by the monotonic one, anchored again only when the two part. Its
- * delays do not keep the process alive.
+ * carried on by the monotonic one, anchored again only when the two part.
+ *
+ * Its delays do not keep the process alive, unless `keepsAlive`: a node has its listeners
+ * for that, a command that waits has nothing else.
  */
-export function createSystemClock(): Clock {
+export function createSystemClock({ keepsAlive = false }: { readonly keepsAlive?: boolean } = {}): Clock {
   let offsetMs = Date.now() - performance.now();
   return {
     now() {
@@ -23,7 +25,7 @@ export function createSystemClock(): Clock {
       signal?.throwIfAborted();
       if (delayMs <= 0) return;
       try {
-        await delay(delayMs, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) });
+        await delay(delayMs, undefined, { ref: keepsAlive, ...(signal === undefined ? {} : { signal }) });
       } catch {
         signal?.throwIfAborted();
       }

@@ -134,6 +134,26 @@ test("without a node, the destinations of a configuration are looked at from her
   assert.equal((await runCli(["telemetry", "doctor", "--config", "/nowhere.toml"])).exitCode, 2);
 });
 
+test("without a node, a backend is asked until it has the canary", async (context) => {
+  const receiver = await startOtlpReceiver();
+  context.after(() => receiver[Symbol.asyncDispose]());
+  let asked = 0;
+  const slow = createServer((_request, response) => {
+    const result = ++asked < 3 ? [] : [{ metric: { job: "blixard" } }];
+    response.writeHead(200, { connection: "close" }).end(JSON.stringify({ data: { result } }));
+  }).listen(0, "127.0.0.1");
+  context.after(() => void slow.close());
+  await once(slow, "listening");
+  const { port } = slow.address() as AddressInfo;
+  await using node = await TestNode.prepare({
+    toml: `${base}[observability.tracing]\notlp_endpoint = "${receiver.httpEndpoint}"\nprotocol = "http/protobuf"
+[observability.doctor]\nprometheus_url = "http://127.0.0.1:${port}"\n`,
+  });
+  const { exitCode, stdout } = await runCli(["telemetry", "doctor", "--config", node.configFile, "--timeout", "1m"]);
+  assert.equal(exitCode, 0, stdout);
+  assert.match(stdout, /Prometheus has it after/);
+});
+
 test("a real Prometheus has the canary, and shows that metrics come by scrape and by OTLP", async (context) => {
   const receiver = await startOtlpReceiver();
   context.after(() => receiver[Symbol.asyncDispose]());
