@@ -1,6 +1,6 @@
 /**
  * The one logger: builds safe records and hands them to its sinks (lines on stderr,
- * later OTLP log records).
+ * OTLP log records).
  *
  * It never throws into the caller, knows the active span, drops what repeats too
  * often and says how much it dropped. Its level can change while it runs. Attributes

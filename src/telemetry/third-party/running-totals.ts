@@ -1,6 +1,7 @@
 /**
  * Deltas added up. The SDK tells asynchronous sums as deltas here, because only then
- * does it stop telling of series that are no longer observed.
+ * does it stop telling of series that are no longer observed. The SDK bounds how many
+ * there are of one metric in its whole life (2,000), and so what is kept here.
  */
 import type { ForeignPoint } from "../metrics/foreign-metrics.ts";
 
