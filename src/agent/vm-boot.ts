@@ -118,12 +118,13 @@ function recordGuestBoot(
   const { vmTelemetry, assignment } = options;
   const { tracing } = vmTelemetry.telemetry;
   const timeline = planBootTimeline(boot);
-  const guest = { "blixard.guest.boot_id": boot.bootId };
+  const guest = { vmId: assignment.vmId, vmName: assignment.vmName };
+  const bootId = { "blixard.guest.boot_id": boot.bootId };
   const context = tracing.recordSpan(guestBoot, {
     attributes: {
       ...vmTelemetry.identify(assignment),
       ...runtimeAttributes(options.capabilities),
-      ...guest,
+      ...bootId,
       "blixard.vm.readiness": source,
       "blixard.guest.uptime": boot.uptimeSeconds,
       "blixard.guest.clock_offset": timeline.clockOffsetSeconds,
@@ -131,6 +132,7 @@ function recordGuestBoot(
     parent,
     startTimeMs: timeline.startTimeMs,
     endTimeMs: timeline.endTimeMs,
+    guest,
   });
   for (const { part, mark, startTimeMs, endTimeMs } of timeline.parts) {
     const { descriptor, phase } = signalsOf(part);
@@ -138,12 +140,13 @@ function recordGuestBoot(
       attributes: {
         "blixard.vm.id": assignment.vmId,
         "blixard.vm.name": assignment.vmName,
-        ...guest,
+        ...bootId,
         "blixard.guest.mark": mark,
       },
       parent: context,
       startTimeMs,
       endTimeMs,
+      guest,
     });
     vmTelemetry.phase(phase, endTimeMs - startTimeMs, undefined, context);
   }

@@ -192,6 +192,12 @@ export interface SpanOptions<D extends SpanDescriptor> {
   readonly startTimeMs?: number;
 }
 
+/** A guest, as whose own a span is recorded. Spans given the same object are exported together. */
+export interface SpanGuest {
+  readonly vmId: string;
+  readonly vmName: string;
+}
+
 export interface ActiveSpan {
   readonly context: TraceContext;
   setAttributes(attributes: Attributes): void;
@@ -229,6 +235,8 @@ export interface Tracing {
       readonly startTimeMs: number;
       readonly endTimeMs: number;
       readonly error?: unknown;
+      /** Whose span it is, if not this process's: it carries the guest's resource. */
+      readonly guest?: SpanGuest;
     },
   ): TraceContext;
   /** The context of the active span, if any. */

@@ -66,6 +66,8 @@ test("a created VM boots a real guest, and its creation is one trace from the co
   ]) {
     assert.ok(names.includes(expected), `${expected} is missing among ${names.join(", ")}`);
   }
+  for (const { name, service } of trace.spans)
+    assert.equal(service === "blixard-guest", name.startsWith("guest."), `${name} is of ${service}`);
   const ids = new Set(trace.spans.map((span) => span.spanId));
   const orphans = trace.spans.filter((span) => span.parentSpanId !== undefined && !ids.has(span.parentSpanId));
   assert.deepEqual(

@@ -825,7 +825,7 @@ export const attributes = {
   },
   "service.name": {
     type: "string",
-    brief: "Name of the service."
+    brief: "Name of the service: a node's as configured, `blixard-cli` a command's, `blixard-guest` a guest's."
   },
   "service.namespace": {
     type: "string",
@@ -837,7 +837,7 @@ export const attributes = {
   },
   "service.instance.id": {
     type: "string",
-    brief: "Of a node: made from its cluster and name, so that it stays. Of a command: its own."
+    brief: "Of a node: made from its cluster and name, so that it stays. Of a guest: made from its VM's id, so that it stays too. Of a command: its own."
   },
   "deployment.environment.name": {
     type: "string",
@@ -857,11 +857,11 @@ export const attributes = {
   },
   "host.id": {
     type: "string",
-    brief: "The machine's id, or the cloud's for it."
+    brief: "The machine's id, or the cloud's for it; a guest's is its VM's."
   },
   "host.name": {
     type: "string",
-    brief: "Name of the machine."
+    brief: "Name of the machine, or of the VM."
   },
   "host.arch": {
     type: "string",

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { readRegistry } from "../../../scripts/generate/registry.ts";
 import { readUpstreamTable } from "../../../scripts/generate/upstream.ts";
 import { readHostFacts } from "./host-facts.ts";
+import { createGuestResource } from "./guest-resource.ts";
 import { createResource, SCHEMA_URL } from "./resource.ts";
 import { uuidV5 } from "./uuid-v5.ts";
 
@@ -28,6 +29,30 @@ test("a node keeps its instance id, and two clusters' nodes of one name differ",
     createResource({ ...options, clusterId }, host).attributes["service.instance.id"];
   assert.equal(id("c1"), id("c1"));
   assert.notEqual(id("c1"), id("c2"));
+});
+
+test("a guest is a host of its own in the node's cluster, the same one at every boot", () => {
+  const node = createResource(
+    { ...options, deploymentEnvironment: "test", attributes: { team: "a" } },
+    { ...readHostFacts(), architecture: "x64" },
+  );
+  const web = createGuestResource(node, { vmId: "vm-1", vmName: "web" });
+  const { "service.instance.id": id, ...attributes } = web.attributes;
+  assert.deepEqual(attributes, {
+    "service.name": "blixard-guest",
+    "service.namespace": "home",
+    "deployment.environment.name": "test",
+    "host.id": "vm-1",
+    "host.name": "web",
+    "host.arch": "amd64",
+    "os.type": "linux",
+    "telemetry.sdk.name": "blixard",
+    "telemetry.sdk.language": "nodejs",
+    "telemetry.sdk.version": "0.1.0",
+  });
+  assert.equal(web.schemaUrl, SCHEMA_URL);
+  assert.deepEqual(createGuestResource(node, { vmId: "vm-1", vmName: "web" }), web);
+  assert.notEqual(createGuestResource(node, { vmId: "vm-2", vmName: "web" }).attributes["service.instance.id"], id);
 });
 
 test("a node says who it is on every signal, and never its command's arguments", () => {

@@ -13,7 +13,7 @@ import type { HostFacts } from "./host-facts.ts";
 import { uuidV5 } from "./uuid-v5.ts";
 
 /** Namespace for `service.instance.id`, given by the semantic conventions. */
-const INSTANCE_ID_NAMESPACE = "4d63009a-8d0f-11ee-aad7-4c796ed8e320";
+export const INSTANCE_ID_NAMESPACE = "4d63009a-8d0f-11ee-aad7-4c796ed8e320";
 
 /** Of the conventions whose names are on the signals. */
 export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.45.0";

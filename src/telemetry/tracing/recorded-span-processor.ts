@@ -23,6 +23,8 @@ type InstrumentationScope = ReadableSpan["instrumentationScope"];
 export interface RecordedSpanProcessor extends SpanProcessor {
   /** The open span of this process with this id, or undefined: then the context came from elsewhere. */
   openSpan(traceId: string, spanId: string): Span | undefined;
+  /** The span is not this process's own. */
+  setResource(span: object, resource: SpanResource): void;
 }
 
 /** Spans that are never ended are a bug; it must not become a leak. */
@@ -36,6 +38,7 @@ export function createRecordedSpanProcessor(
   metrics: Metrics,
 ): RecordedSpanProcessor {
   const open = new Map<string, Span>();
+  const foreign = new WeakMap<object, SpanResource>();
   const scopes = new WeakMap<InstrumentationScope, SpanScope>();
   const cells = { sampled: bindSpanCells(metrics, "RECORD_AND_SAMPLE"), held: bindSpanCells(metrics, "RECORD_ONLY") };
   const cellsOf = (context: SpanContext): SpanCells => (isSampled(context) ? cells.sampled : cells.held);
@@ -44,6 +47,7 @@ export function createRecordedSpanProcessor(
       const span = open.get(spanId);
       return span?.spanContext().traceId === traceId ? span : undefined;
     },
+    setResource: (span, of) => void foreign.set(span, of),
     onStart(span) {
       const context = span.spanContext();
       if (open.size < MAXIMUM_OPEN_SPANS) open.set(context.spanId, span);
@@ -56,7 +60,7 @@ export function createRecordedSpanProcessor(
       open.delete(context.spanId);
       cellsOf(context).live.add(-1);
       const scope = scopes.getOrInsertComputed(span.instrumentationScope, toScope);
-      record(toRecordedSpan(span, resource, scope), isSampled(context));
+      record(toRecordedSpan(span, foreign.get(span) ?? resource, scope), isSampled(context));
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),

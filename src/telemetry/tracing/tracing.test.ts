@@ -152,6 +152,20 @@ test("marks from outside become a span at their own times, with a link and an er
   assert.equal(span.kind, "client");
 });
 
+test("a guest's spans carry the guest's resource, and share it for the export", () => {
+  const { tracing, recorded } = start();
+  const guest = { vmId: "vm-1", vmName: "web" };
+  const options = { attributes: none, startTimeMs: 1_700_000_000_000, endTimeMs: 1_700_000_000_750 };
+  const boot = tracing.recordSpan(descriptor, { ...options, parent: remote, guest });
+  tracing.recordSpan(descriptor, { ...options, parent: boot, guest });
+  tracing.recordSpan(descriptor, { ...options, parent: boot });
+  const [first, second, own] = recorded.map(({ span }) => span.resource);
+  assert.equal(first?.attributes["service.name"], "blixard-guest");
+  assert.equal(first.attributes["host.name"], "web");
+  assert.equal(second, first);
+  assert.equal(own?.attributes["service.name"], "blixard");
+});
+
 test("a span never ends before it starts, and ending or writing to it again changes nothing", () => {
   const { tracing, recorded } = start();
   const span = tracing.startSpan(descriptor, { attributes: none, startTimeMs: 2_000_000_000_000 });

@@ -30,10 +30,20 @@ import { BlixardError } from "#model/errors.ts";
 import { spanKinds, type RecordedSpan, type SpanResource } from "#model/recorded-span.ts";
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
-import type { Attributes, ManualSpan, Metrics, SpanDescriptor, SpanLink, SpanOptions, Tracing } from "../port.ts";
+import type {
+  Attributes,
+  ManualSpan,
+  Metrics,
+  SpanDescriptor,
+  SpanGuest,
+  SpanLink,
+  SpanOptions,
+  Tracing,
+} from "../port.ts";
 import type { SpanLimits } from "../telemetry-options.ts";
 import { baggageMap, type ContextPolicy, extractContext, injectContext } from "./context-policy.ts";
 import { EXCEPTION_EVENT, type Exceptions } from "./exceptions.ts";
+import { createGuestResource } from "../resource/guest-resource.ts";
 import { SCHEMA_URL } from "../resource/resource.ts";
 import { createExportSampler } from "./export-sampler.ts";
 import { createGlobalPropagator } from "./global-propagator.ts";
@@ -147,6 +157,10 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     });
   }
 
+  const guestResources = new WeakMap<SpanGuest, SpanResource>();
+  const guestResource = (guest: SpanGuest): SpanResource =>
+    guestResources.getOrInsertComputed(guest, () => createGuestResource(options.resource, guest));
+
   function active(): TraceContext | undefined {
     const context = contexts.active();
     const span = trace.getSpanContext(context);
@@ -171,6 +185,7 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     },
     recordSpan(descriptor, spanOptions) {
       const span = open(descriptor, spanOptions, contextOf(spanOptions.parent));
+      if (spanOptions.guest !== undefined) processor.setResource(span.otelSpan, guestResource(spanOptions.guest));
       if (spanOptions.error !== undefined) span.setError(spanOptions.error);
       span.end(Math.max(spanOptions.startTimeMs, spanOptions.endTimeMs));
       return span.context;
