@@ -1,7 +1,9 @@
 /** A VM from the model to the API's message. */
 import { create } from "@bufbuild/protobuf";
-import { VmSchema, type Vm as VmMessage } from "#gen/api/blixard/v1/vm_pb.ts";
-import type { Vm } from "#model/vm.ts";
+import type { TraceContext as TraceContextMessage } from "#gen/api/blixard/v1/common_pb.ts";
+import { VmSchema, type Vm as VmMessage, type VmOperation as VmOperationMessage } from "#gen/api/blixard/v1/vm_pb.ts";
+import type { TraceContext } from "#model/trace-context.ts";
+import type { Vm, VmOperation } from "#model/vm.ts";
 import { timeToMessage, traceContextToMessage } from "#store/records/common-codec.ts";
 import { desiredVmStateCodec } from "#store/records/enum-codec.ts";
 import { vmOperationToMessage } from "#store/records/vm-codec.ts";
@@ -9,7 +11,7 @@ import { vmSpecToMessage } from "#store/records/vm-spec-codec.ts";
 import { vmStatusToMessage } from "#store/records/vm-status-codec.ts";
 
 export function vmToMessage({ intent, placement, status }: Vm): VmMessage {
-  const origin = traceContextToMessage(intent.origin);
+  const origin = contextToMessage(intent.origin);
   return create(VmSchema, {
     id: intent.id,
     name: intent.name,
@@ -19,8 +21,22 @@ export function vmToMessage({ intent, placement, status }: Vm): VmMessage {
     createTime: timeToMessage(intent.createTimeMs),
     status: vmStatusToMessage(status, status.state === "pending" ? (placement?.refusals ?? []) : []),
     ...(origin === undefined ? {} : { origin }),
-    operations: intent.operations.map(vmOperationToMessage),
+    operations: intent.operations.map(operationToMessage),
   });
+}
+
+function operationToMessage(operation: VmOperation): VmOperationMessage {
+  const message = vmOperationToMessage(operation);
+  const trace = contextToMessage(operation.trace);
+  if (trace !== undefined) message.trace = trace;
+  return message;
+}
+
+/** Baggage is its caller's; who reads the VM has no part in it. */
+function contextToMessage(context: TraceContext | undefined): TraceContextMessage | undefined {
+  const message = traceContextToMessage(context);
+  if (message !== undefined) message.baggage = "";
+  return message;
 }
 
 // What a VM takes on the wire when nothing about it is long, operations apart.

@@ -43,7 +43,7 @@ export type TraceContext = Message<"blixard.v1.TraceContext"> & {
   traceState: string;
 
   /**
-   * W3C baggage that passed the allow-list, as its header; at most 8,192 bytes.
+   * W3C baggage that passed the allow-list, as its header; at most 8,192 bytes. Never in an answer of the API.
    *
    * @generated from field: string baggage = 5;
    */
