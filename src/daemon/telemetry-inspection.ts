@@ -9,6 +9,7 @@ import { createDoctor, type Doctor } from "#telemetry/doctor/doctor.ts";
 import { forecastCardinality } from "#telemetry/metrics/cardinality-forecast.ts";
 import { readHostFacts } from "#telemetry/resource/host-facts.ts";
 import { createResource } from "#telemetry/resource/resource.ts";
+import { createScope } from "#telemetry/resource/scope.ts";
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import type { TelemetryOptions } from "#telemetry/telemetry-options.ts";
 import { telemetryOptionsOf } from "./telemetry-options.ts";
@@ -58,7 +59,7 @@ function waysOut(options: TelemetryOptions) {
       logs: logging.destinations,
     },
     backends: options.doctor ?? {},
-    scope: { name: "blixard", version: options.resource.serviceVersion },
+    scope: createScope(options.resource.serviceVersion),
     randomHex: (bytes: number) => randomBytes(bytes).toString("hex"),
   };
 }

@@ -10,14 +10,7 @@
  * everything else. What goes wrong in here is said on stderr, never thrown at those
  * who emit signals.
  */
-import {
-  otelSdkLogCreated,
-  telemetryLogAttributesDropped,
-  telemetryLogSuppressed,
-  telemetryRecorderSpanCount,
-  telemetryRecorderSpanDropped,
-  telemetryRecorderSpanLimit,
-} from "#gen/telemetry/metrics.ts";
+import { otelSdkLogCreated, telemetryLogAttributesDropped, telemetryLogSuppressed } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
 import type { SpanResource, SpanScope } from "#model/recorded-span.ts";
 import { createConflictWarning } from "./exposition/conflict-warning.ts";
@@ -31,17 +24,19 @@ import type { CardinalityReport } from "./metrics/cardinality.ts";
 import { createInertMetrics } from "./metrics/inert-metrics.ts";
 import { createMetricsEngine, type MetricsEngine } from "./metrics/metrics-engine.ts";
 import type { DestinationStatus } from "./otlp/destination-status.ts";
-import { createOtlpClient, type OtlpClient } from "./otlp/otlp-client.ts";
+import { createOtlpClient, type OtlpClient, type OtlpClientOptions } from "./otlp/otlp-client.ts";
 import type { LogLevel, Metrics, Telemetry } from "./port.ts";
+import { observeRecorder } from "./recorder/observe-recorder.ts";
 import { createRecorder, type RecordingPipeline, type SpanRecorder } from "./recorder/recorder.ts";
 import { readHostFacts } from "./resource/host-facts.ts";
-import { createResource, SCHEMA_URL } from "./resource/resource.ts";
+import { createResource } from "./resource/resource.ts";
+import { createScope } from "./resource/scope.ts";
 import { observeRuntimeMetrics } from "./runtime-metrics/runtime-metrics.ts";
 import { createSystemClock } from "./system-clock.ts";
 import type { TelemetryOptions } from "./telemetry-options.ts";
-import { createContextPolicy } from "./tracing/context-policy.ts";
+import { type ContextPolicy, createContextPolicy } from "./tracing/context-policy.ts";
 import { createInertTracing } from "./tracing/inert-tracing.ts";
-import { createExceptions, notingExceptions } from "./tracing/exceptions.ts";
+import { createExceptions, type Exceptions, notingExceptions } from "./tracing/exceptions.ts";
 import { createThirdPartyMetrics } from "./third-party/third-party-metrics.ts";
 import { createTracing, type TracingRuntime } from "./tracing/tracing.ts";
 
@@ -73,38 +68,12 @@ export interface TelemetryRuntime extends Telemetry {
   shutdown(timeoutMs: number): Promise<void>;
 }
 
-const RECORDER_INTERVAL_MS = 5_000;
-
 /** @throws BlixardError CONFIG_INVALID when an OTLP endpoint or header cannot work */
 export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
-  const clock = options.clock ?? createSystemClock();
-  const resource = createResource(options.resource, readHostFacts());
-  const scope: SpanScope = { name: "blixard", version: options.resource.serviceVersion, schemaUrl: SCHEMA_URL };
-  const stderrSink = createStderrSink(options);
-  // For telemetry's own troubles: they must not go where the trouble is.
-  const stderrLogger = createLogger({
-    level: options.logging.level,
-    sinks: [stderrSink],
-    now: () => clock.now(),
-    activeContext: () => undefined,
-  });
-  const engine = createEngine(options, clock, stderrLogger);
-  const metrics: Metrics = engine ?? createInertMetrics();
-  const client = createOtlpClient({
-    tracing: options.tracing.enabled ? options.tracing.destinations : [],
-    metrics: options.metrics.destinations,
-    logging: options.logging.destinations,
-    tracingBatch: options.tracing.batch,
-    loggingBatch: options.logging.batch,
-    metricsIntervalMs: options.metrics.exportIntervalMs,
-    metricsTimeoutMs: options.metrics.exportTimeoutMs,
-    spool: options.spool,
-    source: engine,
-    resource,
-    scope,
-    clock,
-    selfMetrics: metrics,
-    stderrLogger,
+  const foundation = createFoundation(options);
+  const { clock, resource, scope, engine, metrics, stderrLogger } = foundation;
+  // The client says of itself what goes by the logger and the tracer, which end in the client.
+  const client = createClient(options, foundation, {
     logger: () => logger,
     untraced: (fn) => tracing.untraced(fn),
   });
@@ -116,36 +85,18 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     exportSpan: (span) => client.exportSpan(span),
     now: () => clock.now(),
   });
+  const exportRecord = countExports((record) => client.exportLog(record), metrics);
   const exceptions = createExceptions({
     signal: options.tracing.exceptions,
     logsLeave: () => client.status().some(({ signal, state }) => signal === "logs" && state !== "unsupported"),
     emit: (record) => logger.passes(record.level) && exportRecord(record),
     now: () => clock.now(),
   });
-  const tracing: TracingRuntime = options.tracing.enabled
-    ? createTracing({
-        resource,
-        scopeVersion: options.resource.serviceVersion,
-        samplingRatio: options.tracing.samplingRatio,
-        isPromoted: (traceId) => recorder.isPromoted(traceId),
-        applyRules: (traceId, attributes) => recorder.applyRules(traceId, attributes),
-        policy,
-        limits: options.tracing.limits,
-        record: (span, sampled) => recorder.record(span, sampled),
-        exceptions,
-        metrics,
-        now: () => clock.now(),
-      })
-    : createInertTracing(policy);
-  const logsCreated = metrics.bind(otelSdkLogCreated, {});
-  const exportRecord: LogSink = (record) => {
-    client.exportLog(record);
-    logsCreated.add(1);
-  };
+  const tracing = createSpans(options, foundation, { policy, recorder, exceptions });
   const logger = notingExceptions(
     createLogger({
       level: options.logging.level,
-      sinks: [stderrSink, exportRecord],
+      sinks: [foundation.stderrSink, exportRecord],
       now: () => clock.now(),
       activeContext: () => tracing.active(),
       contextAttributes: (context) => policy.attributes(context.baggage),
@@ -155,7 +106,6 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     }),
     exceptions,
   );
-
   engine?.keepExemplars({
     filter: options.metrics.exemplars ?? "trace_based",
     active: () => tracing.activeOpen(),
@@ -170,6 +120,14 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
   }
   client.start();
   let stopping: Promise<void> | undefined;
+
+  async function stop(timeoutMs: number): Promise<void> {
+    logger.flush();
+    await shutDownClient(client, timeoutMs);
+    groups.dispose();
+    engine?.stop();
+    stderrLogger.flush();
+  }
 
   return {
     metrics,
@@ -197,14 +155,86 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
     cardinality: () => engine?.cardinality() ?? { metrics: [], series: 0, samples: 0 },
     shutdown: (timeoutMs) => (stopping ??= stop(timeoutMs)),
   };
+}
 
-  async function stop(timeoutMs: number): Promise<void> {
-    logger.flush();
-    await shutDownClient(client, timeoutMs);
-    groups.dispose();
-    engine?.stop();
-    stderrLogger.flush();
-  }
+/** What all signals stand on. */
+interface Foundation {
+  readonly clock: Clock;
+  readonly resource: SpanResource;
+  readonly scope: SpanScope;
+  /** Undefined while metrics are off. */
+  readonly engine: MetricsEngine | undefined;
+  readonly metrics: Metrics;
+  readonly stderrSink: LogSink;
+  /** For telemetry's own troubles: they must not go where the trouble is. */
+  readonly stderrLogger: LoggerRuntime;
+}
+
+function createFoundation(options: TelemetryOptions): Foundation {
+  const clock = options.clock ?? createSystemClock();
+  const stderrSink = createStderrSink(options);
+  const stderrLogger = createLogger({
+    level: options.logging.level,
+    sinks: [stderrSink],
+    now: () => clock.now(),
+    activeContext: () => undefined,
+  });
+  const engine = createEngine(options, clock, stderrLogger);
+  return {
+    clock,
+    resource: createResource(options.resource, readHostFacts()),
+    scope: createScope(options.resource.serviceVersion),
+    engine,
+    metrics: engine ?? createInertMetrics(),
+    stderrSink,
+    stderrLogger,
+  };
+}
+
+function createClient(
+  { tracing, metrics, logging, spool }: TelemetryOptions,
+  { clock, resource, scope, engine, metrics: selfMetrics, stderrLogger }: Foundation,
+  late: Pick<OtlpClientOptions, "logger" | "untraced">,
+): OtlpClient {
+  return createOtlpClient({
+    tracing: tracing.enabled ? tracing.destinations : [],
+    metrics: metrics.destinations,
+    logging: logging.destinations,
+    tracingBatch: tracing.batch,
+    loggingBatch: logging.batch,
+    metricsIntervalMs: metrics.exportIntervalMs,
+    metricsTimeoutMs: metrics.exportTimeoutMs,
+    spool,
+    source: engine,
+    resource,
+    scope,
+    clock,
+    selfMetrics,
+    stderrLogger,
+    ...late,
+  });
+}
+
+function createSpans(
+  { resource: { serviceVersion }, tracing }: TelemetryOptions,
+  { clock, resource, metrics }: Foundation,
+  parts: { readonly policy: ContextPolicy; readonly recorder: RecordingPipeline; readonly exceptions: Exceptions },
+): TracingRuntime {
+  const { policy, recorder, exceptions } = parts;
+  if (!tracing.enabled) return createInertTracing(policy);
+  return createTracing({
+    resource,
+    scopeVersion: serviceVersion,
+    samplingRatio: tracing.samplingRatio,
+    isPromoted: (traceId) => recorder.isPromoted(traceId),
+    applyRules: (traceId, attributes) => recorder.applyRules(traceId, attributes),
+    policy,
+    limits: tracing.limits,
+    record: (span, sampled) => recorder.record(span, sampled),
+    exceptions,
+    metrics,
+    now: () => clock.now(),
+  });
 }
 
 /** What the page shows while metrics are off. */
@@ -240,19 +270,12 @@ function countDropped(metrics: Metrics): (what: LogDrop, count: number) => void 
   return (what, count) => cells[what].add(count);
 }
 
-function observeRecorder(metrics: Metrics, recorder: RecordingPipeline): Disposable {
-  return metrics.observeGroup({
-    name: "recorder",
-    metrics: [telemetryRecorderSpanCount, telemetryRecorderSpanLimit, telemetryRecorderSpanDropped],
-    intervalMs: RECORDER_INTERVAL_MS,
-    timeoutMs: RECORDER_INTERVAL_MS,
-    collect: async (observer) => {
-      const usage = recorder.usage();
-      observer.observe(telemetryRecorderSpanCount, usage.spans, {});
-      observer.observe(telemetryRecorderSpanLimit, usage.maximumSpans, {});
-      observer.observe(telemetryRecorderSpanDropped, usage.droppedSpans, {});
-    },
-  });
+function countExports(sink: LogSink, metrics: Metrics): LogSink {
+  const created = metrics.bind(otelSdkLogCreated, {});
+  return (record) => {
+    sink(record);
+    created.add(1);
+  };
 }
 
 /** Time for the disk after the network's is over. */
