@@ -71,12 +71,12 @@ describe("what VMs use", () => {
     assert.ok((bench.telemetry.value(vmUsageAge, series("b")) ?? 9) < 1);
   });
 
-  test("goes with the VM", async () => {
-    const vms = [vm("a", async () => usage(5)), vm("b", async () => usage(7))];
+  test("goes with the VM, before the next collection and while the rest of the VM is cleared away", async () => {
+    const vms = [vm("a", async () => usage(5)), vm("b", async () => usage(7)), vm("c", async () => usage(9))];
     const bench = createBench(vms);
     await bench.collect();
     vms.shift();
-    await bench.collect();
+    vms[1] = { ...vm("c", async () => usage(9)), assignment: undefined };
     assert.deepEqual(
       bench.telemetry.series(vmUptime).map(({ attributes }) => attributes["blixard.vm.id"]),
       ["b"],

@@ -1,8 +1,8 @@
 /**
  * What each VM uses, collected in the background for all VMs of the node at once.
  * Every VM has its own deadline, so one that hangs holds up nobody: its last values
- * stay and `blixard.vm.usage.age` tells how old they are. What a VM that is gone left
- * behind is not observed again, which ends its series.
+ * stay and `blixard.vm.usage.age` tells how old they are. The series of a VM end as soon
+ * as it is no longer assigned to this node, whatever is left of it to be cleared away.
  */
 import {
   vmCpuTime,
@@ -48,6 +48,7 @@ export function observeVmUsage(options: VmUsageMetricsOptions): Disposable {
   /** A question that hangs is not asked again until it is answered. */
   const asking = new Set<string>();
   const questions = createSlots(CONCURRENT_QUESTIONS);
+  const assigned = (): readonly AgentVm[] => options.vms().filter((vm) => vm.assignment !== undefined);
 
   async function ask(machine: Machine): Promise<void> {
     const { vmId, instanceId } = machine;
@@ -65,9 +66,9 @@ export function observeVmUsage(options: VmUsageMetricsOptions): Disposable {
   }
 
   async function collect(observer: Observer, signal: AbortSignal): Promise<void> {
-    const machines = options.vms().flatMap((vm) => vm.machine ?? []);
+    const machines = assigned().flatMap((vm) => vm.machine ?? []);
     await Promise.all(machines.map((machine) => questions.run(signal, () => ask(machine))));
-    const alive = new Map(options.vms().map((vm) => [vm.vmId, vm]));
+    const alive = new Map(assigned().map((vm) => [vm.vmId, vm]));
     for (const [vmId, sample] of samples) {
       if (alive.get(vmId)?.machine?.instanceId !== sample.instanceId) samples.delete(vmId);
     }
@@ -80,6 +81,7 @@ export function observeVmUsage(options: VmUsageMetricsOptions): Disposable {
     intervalMs,
     timeoutMs: intervalMs + vmTimeoutMs,
     collect,
+    subjects: { attribute: "blixard.vm.id", present: () => new Set(assigned().map(({ vmId }) => vmId)) },
   });
 }
 

@@ -162,6 +162,15 @@ export interface ObservableGroupOptions {
   /** A collection that takes longer is abandoned; the last values stay and their age grows. */
   readonly timeoutMs: number;
   readonly collect: (observer: Observer, signal: AbortSignal) => Promise<void>;
+  /** What the series are about, where that can end: theirs end with it, before the next time they are read. */
+  readonly subjects?: SeriesSubjects | undefined;
+}
+
+export interface SeriesSubjects {
+  /** The attribute that names the subject; a series without it is about no single one. */
+  readonly attribute: string;
+  /** Those that are there now. Asked each time series are read: it must be quick. */
+  readonly present: () => ReadonlySet<AttributeValue>;
 }
 
 export interface Metrics {

@@ -305,7 +305,13 @@ function createMemoryMetrics(): MemoryMetrics {
         },
       };
     },
-    series: (descriptor) => [...(seriesByMetric.get(descriptor.name)?.values() ?? [])],
+    series: (descriptor) =>
+      [...(seriesByMetric.get(descriptor.name)?.values() ?? [])].filter(({ attributes }) =>
+        [...groups].every(({ metrics, subjects }) => {
+          const subject = subjects === undefined ? undefined : attributes[subjects.attribute];
+          return subject === undefined || !metrics.includes(descriptor) || subjects?.present().has(subject) === true;
+        }),
+      ),
     async collect() {
       for (const group of groups) await collectGroup(group);
     },

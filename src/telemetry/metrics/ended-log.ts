@@ -75,7 +75,11 @@ export function createEndedLog(options: EndedLogOptions): EndedLog {
       const cursor: Cursor = { next: first + entries.length, readSequence: 0 };
       cursors.add(cursor);
       return {
-        read: () => ({ ended: take(cursor), families: families() }),
+        read() {
+          // First: looking at the families ends what is about things that are gone.
+          const present = families();
+          return { ended: take(cursor), families: present };
+        },
         [Symbol.dispose]() {
           cursors.delete(cursor);
           trim();

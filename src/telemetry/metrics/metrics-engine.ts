@@ -172,7 +172,7 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
 
   function families(): readonly MetricFamily[] {
     keeper.confirm();
-    for (const group of groups) group.refreshAge();
+    for (const group of groups) group.refresh();
     sorted ??= [...byName.values()].toSorted((left, right) => (left.descriptor.name < right.descriptor.name ? -1 : 1));
     return sorted.filter((family) => family.series.length > 0);
   }

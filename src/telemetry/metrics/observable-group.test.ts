@@ -66,6 +66,28 @@ describe("a group that is collected in the background", () => {
     assert.deepEqual(names(engine), ["b"]);
   });
 
+  test("ends the series about what is gone before they are read again", async () => {
+    const clock = createManualClock();
+    const engine = createMetricsEngine({ clock });
+    const reader = engine.createReader();
+    const present = new Set(["vm-a", "vm-b"]);
+    using _group = engine.observeGroup({
+      ...schedule,
+      metrics: [vmUptime, raftLeaderChanges],
+      async collect(observer) {
+        for (const name of ["a", "b"]) observer.observe(vmUptime, 1, vm(name));
+        observer.observe(raftLeaderChanges, 1, {});
+      },
+      subjects: { attribute: "blixard.vm.id", present: () => present },
+    });
+    await clock.advance(0);
+    reader.read();
+    present.delete("vm-a");
+    assert.deepEqual(names(engine), ["b"]);
+    assert.equal(reader.read().ended.length, 1, "ended by OTLP, too");
+    assert.equal(numberOf(engine, raftLeaderChanges), 1, "what is about no VM stays");
+  });
+
   test("keeps the last values while it hangs, shows their age, is never asked twice at a time, and recovers", async () => {
     const clock = createManualClock();
     const errors: string[] = [];

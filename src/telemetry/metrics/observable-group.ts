@@ -7,11 +7,13 @@
  *                         abandoned ──settled at last──► waiting
  *
  * An abandoned or failed collection keeps the last values; their age says so. There
- * is never more than one collection under way, so a hung one cannot pile up.
+ * is never more than one collection under way, so a hung one cannot pile up. Series
+ * about something that is gone do not wait for the next collection: they end before
+ * they are read again.
  */
 import { telemetryCollectionAge, telemetryCollectionDuration } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
-import type { AttributesOf, MetricDescriptor } from "../port.ts";
+import type { AttributesOf, MetricDescriptor, SeriesSubjects } from "../port.ts";
 import { errorTypeOf } from "../tracing/span-error.ts";
 import type { Family } from "./family.ts";
 import type { AnySeries, GaugeSeries, SeriesByInstrument } from "./series.ts";
@@ -25,6 +27,7 @@ export interface CollectionTask {
   readonly collect: (collection: Collection, signal: AbortSignal) => Promise<void>;
   /** Whose series of this group end when a collection has not observed them. */
   readonly families: () => Iterable<Family>;
+  readonly subjects?: SeriesSubjects | undefined;
 }
 
 /** One collection of a group. */
@@ -80,9 +83,16 @@ export class ObservableGroup {
     this.#age.remove();
   }
 
-  /** Brings the age up to date; called before the series are read. */
-  refreshAge(): void {
+  /** Brings the age up to date and ends the series whose subjects are gone; called before series are read. */
+  refresh(): void {
     this.#age.set((this.#context.clock.monotonicMs() - this.#freshSinceMs) / 1000);
+    const { subjects } = this.#task;
+    if (subjects === undefined) return;
+    const present = subjects.present();
+    this.#endSeries(({ attributes }) => {
+      const subject = attributes.find(([key]) => key === subjects.attribute)?.[1];
+      return subject !== undefined && !present.has(subject);
+    });
   }
 
   async #run(): Promise<void> {
@@ -109,7 +119,7 @@ export class ObservableGroup {
     const { clock } = this.#context;
     this.#record(outcome, clock.monotonicMs() - startedMs);
     if (outcome.kind === "done") {
-      this.#endSeries((seen) => seen !== collection);
+      this.#endSeries((series) => series.collection !== collection);
       this.#freshSinceMs = startedMs;
     }
     abort.abort(new Error(`collecting ${this.#task.name} took longer than ${this.#task.timeoutMs} ms`));
@@ -162,10 +172,10 @@ export class ObservableGroup {
     };
   }
 
-  #endSeries(isOver: (collection: number) => boolean): void {
+  #endSeries(isOver: (series: AnySeries) => boolean): void {
     for (const family of this.#task.families()) {
       for (const series of family.series.slice()) {
-        if (series.group === this && isOver(series.collection)) family.end(series);
+        if (series.group === this && isOver(series)) family.end(series);
       }
     }
   }

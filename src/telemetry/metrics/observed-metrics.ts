@@ -30,6 +30,7 @@ export function observeMetrics(options: ObservableGroupOptions, context: Observe
     intervalMs: options.intervalMs,
     timeoutMs: options.timeoutMs,
     families: () => options.metrics.map((descriptor) => context.familyOf(descriptor)),
+    subjects: options.subjects,
     collect: (collection, signal) =>
       options.collect(
         {
