@@ -1,7 +1,5 @@
 /** The CLI against a real node with simulated machines: what a user does on a first day. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { runCli, TestNode } from "#test/support/test-node.ts";
 
@@ -29,10 +27,7 @@ let node: TestNode;
 
 before(async () => {
   node = await TestNode.start({ toml: TOML });
-  const disk = join(node.directory, "disk.raw");
-  await writeFile(disk, Buffer.alloc(1024 * 1024, "disk"));
-  const imported = await node.cli(["image", "import", "demo", "--disk", disk]);
-  assert.equal(imported.exitCode, 0, imported.stderr);
+  await node.importDisk("demo");
 });
 
 after(async () => {

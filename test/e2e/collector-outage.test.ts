@@ -3,7 +3,7 @@
  * back: the traces of that time arrive all the same, once the node runs again.
  */
 import assert from "node:assert/strict";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startOtlpReceiver } from "#test/support/otlp-receiver.ts";
@@ -31,10 +31,7 @@ otlp_endpoint = "http://127.0.0.1:${port}"
 `,
   });
   await node.startDaemon();
-  const disk = join(node.directory, "disk.raw");
-  await writeFile(disk, Buffer.alloc(1024 * 1024, "disk"));
-  const imported = await node.cli(["image", "import", "demo", "--disk", disk]);
-  assert.equal(imported.exitCode, 0, imported.stderr);
+  await node.importDisk("demo");
   await before.waitFor(({ spans, logs }) => spans.length > 0 && logs.length > 0);
   await before[Symbol.asyncDispose]();
 

@@ -32,20 +32,13 @@ bind = "127.0.0.1:0"
 otlp_endpoint = "${receiver.grpcEndpoint}"
 `,
   });
-  await importImage(node);
+  await node.importDisk("demo");
 });
 
 after(async () => {
   await node?.[Symbol.asyncDispose]();
   await receiver?.[Symbol.asyncDispose]();
 });
-
-async function importImage(of: TestNode): Promise<void> {
-  const disk = join(of.directory, "disk.raw");
-  await writeFile(disk, Buffer.alloc(1024 * 1024, "disk"));
-  const { exitCode, stderr } = await of.cli(["image", "import", "demo", "--disk", disk]);
-  assert.equal(exitCode, 0, stderr);
-}
 
 async function run(...args: string[]): Promise<void> {
   const { exitCode, stderr } = await node.cli(args);

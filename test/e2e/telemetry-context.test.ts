@@ -48,9 +48,7 @@ baggage_allowed = ["user", "team.*"]
 baggage_attributes = ["user"]
 `,
   });
-  const disk = join(node.directory, "disk.raw");
-  await writeFile(disk, Buffer.alloc(1024 * 1024, "disk"));
-  await run("image", "import", "demo", "--disk", disk);
+  await node.importDisk("demo");
   for (const name of ["web", "other"]) await run("vm", "create", name, "--image", "demo", "--wait");
 });
 

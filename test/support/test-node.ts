@@ -152,6 +152,13 @@ export class TestNode implements AsyncDisposable {
     return JSON.parse(result.stdout) as T;
   }
 
+  /** Imports an image that is nothing but a small disk: enough for the simulated driver. */
+  async importDisk(name: string): Promise<void> {
+    const disk = join(this.directory, "disk.raw");
+    await writeFile(disk, Buffer.alloc(1024 * 1024, "disk"));
+    await this.json(["image", "import", name, "--disk", disk]);
+  }
+
   /** Sends a signal to the daemon and waits until it is gone. */
   async endDaemon(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals | null> {
     const daemon = this.#daemon;
