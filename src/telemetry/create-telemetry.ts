@@ -161,7 +161,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
 interface Foundation {
   readonly clock: Clock;
   readonly resource: SpanResource;
-  readonly scope: SpanScope;
+  readonly scope: Required<SpanScope>;
   /** Undefined while metrics are off. */
   readonly engine: MetricsEngine | undefined;
   readonly metrics: Metrics;
@@ -216,15 +216,15 @@ function createClient(
 }
 
 function createSpans(
-  { resource: { serviceVersion }, tracing }: TelemetryOptions,
-  { clock, resource, metrics }: Foundation,
+  { tracing }: TelemetryOptions,
+  { clock, resource, scope, metrics }: Foundation,
   parts: { readonly policy: ContextPolicy; readonly recorder: RecordingPipeline; readonly exceptions: Exceptions },
 ): TracingRuntime {
   const { policy, recorder, exceptions } = parts;
   if (!tracing.enabled) return createInertTracing(policy);
   return createTracing({
     resource,
-    scopeVersion: serviceVersion,
+    scope,
     samplingRatio: tracing.samplingRatio,
     isPromoted: (traceId) => recorder.isPromoted(traceId),
     applyRules: (traceId, attributes) => recorder.applyRules(traceId, attributes),

@@ -2,6 +2,6 @@
 import type { SpanScope } from "#model/recorded-span.ts";
 import { SCHEMA_URL } from "./resource.ts";
 
-export function createScope(serviceVersion: string): SpanScope {
+export function createScope(serviceVersion: string): Required<SpanScope> {
   return { name: "blixard", version: serviceVersion, schemaUrl: SCHEMA_URL };
 }

@@ -10,6 +10,7 @@ import type { ContextOptions } from "../telemetry-options.ts";
 import { createContextPolicy } from "./context-policy.ts";
 import { createInertTracing } from "./inert-tracing.ts";
 import { createTracing, type TracingRuntime } from "./tracing.ts";
+import { createScope } from "../resource/scope.ts";
 
 const descriptor = { name: "test", kind: "internal", brief: "", attributes: {} } as const;
 const vmSpan = {
@@ -37,7 +38,7 @@ function start(context: ContextOptions = options, now: () => number = Date.now):
   const recorder = createRecorder({ samplingRatio: 0, exportSpan: (span) => exported.push(span), now });
   const tracing = createTracing({
     resource: { attributes: { "service.name": "blixard" } },
-    scopeVersion: "0.1.0",
+    scope: createScope("0.1.0"),
     samplingRatio: 0,
     isPromoted: (traceId) => recorder.isPromoted(traceId),
     applyRules: (traceId, attributes) => recorder.applyRules(traceId, attributes),

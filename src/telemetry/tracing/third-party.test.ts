@@ -6,6 +6,7 @@ import type { RecordedSpan } from "#model/recorded-span.ts";
 import { createInertMetrics } from "../metrics/inert-metrics.ts";
 import { createContextPolicy } from "./context-policy.ts";
 import { createTracing } from "./tracing.ts";
+import { createScope } from "../resource/scope.ts";
 
 const descriptor = { name: "ours", kind: "internal", brief: "", attributes: {} } as const;
 
@@ -13,7 +14,7 @@ test("spans of instrumentation that knows only OpenTelemetry join our traces, an
   const recorded: RecordedSpan[] = [];
   const tracing = createTracing({
     resource: { attributes: { "service.name": "blixard" } },
-    scopeVersion: "0.1.0",
+    scope: createScope("0.1.0"),
     samplingRatio: 1,
     isPromoted: () => false,
     applyRules: () => undefined,

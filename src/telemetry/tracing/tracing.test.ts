@@ -12,6 +12,7 @@ import { createInertTracing } from "./inert-tracing.ts";
 import { createRandomIds } from "./random-ids.ts";
 import { createContextPolicy } from "./context-policy.ts";
 import { createTracing, type TracingRuntime, type TracingRuntimeOptions } from "./tracing.ts";
+import { createScope } from "../resource/scope.ts";
 
 const descriptor = {
   name: "blixard.test",
@@ -30,7 +31,7 @@ function start(overrides: Partial<TracingRuntimeOptions> = {}): { tracing: Traci
   const recorded: Recorded[] = [];
   const tracing = createTracing({
     resource: { attributes: { "service.name": "blixard" } },
-    scopeVersion: "0.1.0",
+    scope: createScope("0.1.0"),
     samplingRatio: 1,
     isPromoted: () => false,
     applyRules: () => undefined,

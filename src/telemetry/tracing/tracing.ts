@@ -27,7 +27,7 @@ import { suppressTracing } from "@opentelemetry/core";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { BlixardError } from "#model/errors.ts";
-import { spanKinds, type RecordedSpan, type SpanResource } from "#model/recorded-span.ts";
+import { spanKinds, type RecordedSpan, type SpanResource, type SpanScope } from "#model/recorded-span.ts";
 import { Secret } from "#model/secret.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import type {
@@ -44,7 +44,6 @@ import type { SpanLimits } from "../telemetry-options.ts";
 import { baggageMap, type ContextPolicy, extractContext, injectContext } from "./context-policy.ts";
 import { EXCEPTION_EVENT, type Exceptions } from "./exceptions.ts";
 import { createGuestResource } from "../resource/guest-resource.ts";
-import { SCHEMA_URL } from "../resource/resource.ts";
 import { createExportSampler } from "./export-sampler.ts";
 import { createGlobalPropagator } from "./global-propagator.ts";
 import { createOtelBaggage } from "./otel-baggage.ts";
@@ -64,7 +63,8 @@ export interface TracingRuntime extends Tracing {
 
 export interface TracingRuntimeOptions {
   readonly resource: SpanResource;
-  readonly scopeVersion: string;
+  /** Of our own spans; third-party instrumentation names its own. */
+  readonly scope: Required<SpanScope>;
   readonly samplingRatio: number;
   readonly isPromoted: (traceId: string) => boolean;
   /** Told of what spans are about, as early as it is known; promotes their trace if a rule says so. */
@@ -92,7 +92,7 @@ const DEFAULT_LIMITS: Required<SpanLimits> = {
 };
 
 export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
-  const { now, policy } = options;
+  const { now, policy, scope } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const processor = createRecordedSpanProcessor(options.resource, options.record, options.metrics);
   const provider = new TracerProvider({
@@ -109,7 +109,7 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
     },
     spanProcessors: [processor],
   });
-  const tracer = provider.getTracer("blixard", options.scopeVersion, { schemaUrl: SCHEMA_URL });
+  const tracer = provider.getTracer(scope.name, scope.version, { schemaUrl: scope.schemaUrl });
   const contexts = new AsyncLocalStorageContextManager();
   const otelBaggage = createOtelBaggage(policy);
 
