@@ -1,5 +1,5 @@
 /** Telemetry and its listener: the first parts that start and the last that stop. */
-import { nodeBuild } from "#gen/telemetry/metrics.ts";
+import { nodeBuildInfo } from "#gen/telemetry/metrics.ts";
 import type { Config } from "#config/config.ts";
 import type { Clock } from "#model/clock.ts";
 import { createTelemetry, type TelemetryRuntime } from "#telemetry/create-telemetry.ts";
@@ -50,7 +50,7 @@ export async function startObservability(
   const terminal = { colour: process.stderr.isTTY && process.env["NO_COLOR"] === undefined };
   const telemetryOptions = await telemetryOptionsOf(config, resource, terminal);
   const telemetry = createTelemetry({ ...telemetryOptions, clock: options.clock, registerGlobally: true });
-  telemetry.metrics.bind(nodeBuild, {
+  telemetry.metrics.bind(nodeBuildInfo, {
     "service.version": options.version,
     "process.runtime.name": "nodejs",
     "process.runtime.version": process.versions.node,

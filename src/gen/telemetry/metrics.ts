@@ -453,8 +453,8 @@ export const nodeState = {
 } as const;
 
 /** What this node runs. */
-export const nodeBuild = {
-  name: "blixard.node.build",
+export const nodeBuildInfo = {
+  name: "blixard.node.build.info",
   prometheusName: "blixard_node_build_info",
   instrument: "info",
   unit: "{build}",

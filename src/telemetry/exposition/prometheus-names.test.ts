@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as registry from "#gen/telemetry/metrics.ts";
+import type { MetricDescriptor } from "../port.ts";
 import { prometheusLabelName, prometheusMetricName } from "./prometheus-names.ts";
 
 const cases: readonly [
@@ -35,4 +37,13 @@ test("a label has no dots, no colons and no leading digit", () => {
   assert.equal(prometheusLabelName("a:b"), "a_b");
   assert.equal(prometheusLabelName("1st"), "key_1st");
   assert.equal(prometheusLabelName("__reserved"), "_reserved");
+});
+
+test("what the page calls an info, a receiver of OTLP calls it too", () => {
+  const infos = Object.values<MetricDescriptor>(registry).filter(({ instrument }) => instrument === "info");
+  assert.ok(infos.length > 0);
+  for (const { name, unit, prometheusName } of infos) {
+    // OTLP has no infos: what goes out is a sum that may fall.
+    assert.equal(prometheusMetricName({ name, unit, instrument: "updowncounter" }), prometheusName);
+  }
 });

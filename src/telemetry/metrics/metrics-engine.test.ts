@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  nodeBuild,
+  nodeBuildInfo,
   nodeState,
   rpcServerCallDuration,
   telemetryMeasurementsDropped,
@@ -268,10 +268,10 @@ describe("infos and statesets", () => {
 
   test("an info is 1 until it is removed", () => {
     const engine = createMetricsEngine({ clock: createManualClock() });
-    const cell = engine.bind(nodeBuild, build);
-    assert.deepEqual(valuesOf(engine, nodeBuild), [1]);
+    const cell = engine.bind(nodeBuildInfo, build);
+    assert.deepEqual(valuesOf(engine, nodeBuildInfo), [1]);
     cell.remove();
-    assert.deepEqual(valuesOf(engine, nodeBuild), []);
+    assert.deepEqual(valuesOf(engine, nodeBuildInfo), []);
   });
 
   test("a stateset is silent until it is set, then has one series a state of which one is 1", () => {
