@@ -125,8 +125,14 @@ export function createBatchExporter<T>(options: BatchExporterOptions<T>): BatchE
     }
   }
 
+  /** What waits now, and full batches that come meanwhile; were all of it sent, each answer would bring a small request. */
   async function drain(): Promise<void> {
-    while (queue.length > 0) await sendBatch(take());
+    let due = queue.length;
+    while (due > 0 || queue.length >= limits.maximumBatchItems) {
+      const batch = take();
+      due -= batch.length;
+      await sendBatch(batch);
+    }
   }
 
   function start(): Promise<void> {
