@@ -102,7 +102,7 @@ async function startDaemon(
   daemon.stdout?.on("data", (chunk: Buffer) => splitter.push(chunk));
   // Killed before it launched anything is no failure of those who do not wait for it.
   launched.promise.catch(() => undefined);
-  daemon.exited.finally(() => {
+  void daemon.exited.finally(() => {
     const ended = new Error(`the daemon ended: ${daemon.stderrTail()}`);
     started.reject(ended);
     launched.reject(ended);
