@@ -92,7 +92,7 @@ class FullLife {
     await this.#cli("node uncordon node-1");
     // A guest that crashes is started again by its policy.
     const { id } = await this.#get("one");
-    for (const pid of await pidsOf("qemu-system", id)) process.kill(pid, "SIGKILL");
+    for (const pid of await pidsOf(/qemu-system/, id)) process.kill(pid, "SIGKILL");
     await waitFor(
       "the restart by policy",
       async () => ((await this.#get("one")).status.restarts ?? 0) > 0,
@@ -144,7 +144,7 @@ class FullLife {
 
   /** The consensus member hangs, and then ends and comes back. */
   async #loseTheStore(): Promise<void> {
-    const [etcd] = await pidsOf("etcd", this.#node.dataDirectory);
+    const [etcd] = await pidsOf(/etcd$/, this.#node.dataDirectory);
     assert.ok(etcd !== undefined);
     process.kill(etcd, "SIGSTOP");
     try {
@@ -172,7 +172,9 @@ class FullLife {
     await this.#node.endDaemon("SIGKILL");
     await this.#node.startDaemon();
     await this.#isRunning();
-    for (const pid of await pidsOf("guardian", this.#node.dataDirectory)) process.kill(pid, "SIGKILL");
+    const [guardian] = await pidsOf(/guardian(\.js|\/main\.ts)$/, this.#node.dataDirectory);
+    assert.ok(guardian !== undefined, "there is a guardian");
+    process.kill(guardian, "SIGKILL");
     await waitFor("the end of the guardian", () => this.#sawEvent("blixard.guardian.exited"), DEADLINE_MS);
     await this.#isRunning();
   }
@@ -203,12 +205,13 @@ class FullLife {
   }
 }
 
-async function pidsOf(word: string, mention: string): Promise<number[]> {
+/** @param program what the program, or the script that Node runs, is called */
+async function pidsOf(program: RegExp, mention: string): Promise<number[]> {
   const found: number[] = [];
   for (const pid of await pidsMentioning(mention)) {
-    const [program = "", ...rest] = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
-    const isDaemon = rest.includes("run") && rest.includes("node");
-    if (!isDaemon && (program.includes(word) || rest.some((one) => one.includes(`${word}/`)))) found.push(pid);
+    const [executable = "", ...rest] = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    const script = rest.find((word) => !word.startsWith("-")) ?? "";
+    if (program.test(executable) || (executable.endsWith("/node") && program.test(script))) found.push(pid);
   }
   return found;
 }
