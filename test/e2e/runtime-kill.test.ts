@@ -106,7 +106,8 @@ async function startDaemon(
     const ended = new Error(`the daemon ended: ${daemon.stderrTail()}`);
     started.reject(ended);
     launched.reject(ended);
-  }
+  });
+  return { daemon, lines: { started: started.promise, launched: launched.promise } };
 }
 
 async function guestProcessesOf(stateDir: string): Promise<string[]> {
