@@ -1,9 +1,11 @@
 /** Planted mistakes, over real sockets: each must be told by its name, with the fix. */
 import assert from "node:assert/strict";
+import { createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
+import { createServer as createTlsServer } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { Secret } from "#model/secret.ts";
 import type { OtlpOptions } from "#telemetry/telemetry-options.ts";
@@ -301,16 +303,36 @@ test("a certificate that has expired, and one for another name", async (context)
   }
 });
 
-test("a client certificate is asked for", async (context) => {
-  const server = createHttpsServer(
-    {
-      cert: loopbackCertificate,
-      key: loopbackKey,
-      ca: loopbackCertificate,
-      requestCert: true,
-      rejectUnauthorized: true,
+test("a client certificate is asked for, over HTTP and over gRPC", async (context) => {
+  const options = {
+    cert: loopbackCertificate,
+    key: loopbackKey,
+    ca: loopbackCertificate,
+    requestCert: true,
+    rejectUnauthorized: true,
+  };
+  for (const [server, protocol] of [
+    [createHttpsServer(options, answer(200)), "http/protobuf"],
+    [createSecureServer(options), "grpc"],
+  ] as const) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    context.after(() => server.close());
+    const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const tls = { certificateAuthorities: loopbackCertificate };
+    const diagnosis = await diagnose({ destinations: { traces: [{ endpoint, protocol, tls }] } });
+    assertOnly(diagnosis, "client_certificate_required", /client_certificate_file/);
+  }
+});
+
+test("HTTP spoken to a gRPC port of TLS that ends what is not HTTP/2, without an alert", async (context) => {
+  const server = createTlsServer(
+    { cert: loopbackCertificate, key: loopbackKey, ALPNCallback: ({ protocols }) => protocols[0] },
+    (socket) => {
+      socket.on("error", () => {});
+      if (socket.alpnProtocol === "h2") socket.end(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+      else socket.end();
     },
-    answer(200),
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -318,7 +340,7 @@ test("a client certificate is asked for", async (context) => {
   const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const tls = { certificateAuthorities: loopbackCertificate };
   const diagnosis = await diagnose({ destinations: { traces: [{ endpoint, protocol: "http/protobuf", tls }] } });
-  assertOnly(diagnosis, "client_certificate_required", /client_certificate_file/);
+  assertOnly(diagnosis, "http_to_grpc_port", /Set protocol = "grpc"/);
 });
 
 test("what a receiver says of the canary is told as what it means", async (context) => {
@@ -332,6 +354,9 @@ test("what a receiver says of the canary is told as what it means", async (conte
     [answer(503, "later"), "backend_failing", {}],
     [answer(200, "<html>Log in</html>", html), "not_otlp", {}],
     [answer(302, "", { location: "https://elsewhere.example/" }), "redirected", {}],
+    [answer(405, "no"), "not_otlp", {}],
+    [answer(407, "no"), "proxy_in_between", {}],
+    [answer(415, "no"), "encoding_refused", {}],
     [answer(404, "no such page"), "path_not_found", {}],
     [answer(404, "no such page"), "signal_path_missing", { endpointKind: "exact" }],
   ];
@@ -340,6 +365,18 @@ test("what a receiver says of the canary is told as what it means", async (conte
     const options: OtlpOptions = { endpoint, protocol: "http/protobuf", ...more };
     const diagnosis = await diagnose({ destinations: { metrics: [options] } });
     assert.deepEqual(diagnosis.findings, [id], diagnosis.text);
+  }
+});
+
+test("the fix of a redirect is the endpoint that it leads to, without the path that is appended", async (context) => {
+  for (const [location, fix] of [
+    ["https://new.example/otlp/v1/metrics", /\(https:\/\/new\.example\/otlp\)/],
+    ["/login?next=(x)", /\(http:\/\/127\.0\.0\.1:\d+\/login\)/],
+    ["https://[", /see the message/],
+  ] as const) {
+    const endpoint = await startHttp(context, answer(308, "", { location }));
+    const diagnosis = await diagnose({ destinations: { metrics: [{ endpoint, protocol: "http/protobuf" }] } });
+    assertOnly(diagnosis, "redirected", fix);
   }
 });
 

@@ -18,12 +18,15 @@ export function diagnoseSend(observation: SendObservation, subject: Subject): Ve
   const { outcome } = observation;
   if (!isFailure(outcome) || UNAUTHENTICATED.has(outcome.errorType))
     return ok(`sent to ${subject.path || subject.origin}`);
+  if (observation.language?.kind === "client_certificate_refused")
+    return found("client_certificate_required", outcome.reason, subject);
   const protocol = diagnoseProtocol(observation, outcome, subject);
   if (protocol !== undefined) return protocol;
   const { errorType, reason, cause } = outcome;
   if (errorType === "404") return diagnoseNotFound(observation, reason, subject);
   if (outcome.kind === "unsupported") return unsupported(reason, subject);
-  if (/^3\d\d$/.test(errorType)) return found("redirected", reason, subject, locationOf(reason));
+  if (/^3\d\d$/.test(errorType)) return found("redirected", reason, subject, locationOf(reason, subject));
+  if (errorType === "405") return found("not_otlp", `nothing can be posted to ${subject.path}: ${reason}`, subject);
   if (isWebPage(observation, outcome)) return found("not_otlp", `a web page answers: ${reason}`, subject);
   const way = cause === undefined ? undefined : wayProblems[cause];
   if (way !== undefined) return found(way, reason, subject);
@@ -44,7 +47,8 @@ export function diagnoseAuthentication({ outcome, authorization }: SendObservati
   if (!isFailure(outcome) || !UNAUTHENTICATED.has(outcome.errorType)) {
     return ok(authorization === "absent" ? "no credentials are asked for" : "the credentials are accepted");
   }
-  const refusal = `${outcome.errorType === "407" ? "the proxy" : "the destination"} refuses us: ${outcome.reason}`;
+  if (outcome.errorType === "407") return found("proxy_in_between", `a proxy answers: ${outcome.reason}`, subject);
+  const refusal = `the destination refuses us: ${outcome.reason}`;
   if (authorization === "absent") return found("credentials_missing", `${refusal}; no credentials were sent`, subject);
   const misshapen = headerProblems[authorization];
   if (misshapen !== undefined)
@@ -65,6 +69,18 @@ const headerProblems: Readonly<Partial<Record<HeaderShape, { readonly seen: stri
     seen: "Basic is not followed by the base64 of user:password",
     fix: "Use basic_auth = { username = …, password = … }, or encode user:password with base64; in OTEL_EXPORTER_OTLP_HEADERS its = is %3D.",
   },
+  scheme_missing: {
+    seen: "the authorization header holds one word, without Bearer or Basic before it",
+    fix: "Write the scheme before the token, as in Bearer …; in OTEL_EXPORTER_OTLP_HEADERS the space is %20.",
+  },
+  scheme_twice: {
+    seen: "the authorization header names its scheme twice, as in Bearer Bearer …",
+    fix: "Remove one of the two: the token's variable or file holds the scheme already.",
+  },
+  token_missing: {
+    seen: "the authorization header holds a scheme and no token",
+    fix: "Set the token: the variable or file that it comes from is empty.",
+  },
 };
 
 /** Whether the canary was taken. */
@@ -80,6 +96,7 @@ export function diagnoseAcknowledgement(observation: SendObservation, subject: S
   }
   const { errorType, reason } = outcome;
   if (delta && DELTA.test(reason)) return found("delta_refused", reason, subject);
+  if (errorType === "415") return found("encoding_refused", reason, subject);
   if (errorType === "413") return found("request_too_large", reason, subject);
   if (errorType === "429" || errorType === "RESOURCE_EXHAUSTED") return found("throttled", reason, subject);
   if (/^5\d\d$/.test(errorType) || outcome.kind === "retry" || errorType === "INTERNAL") {
@@ -129,6 +146,10 @@ function diagnoseNotFound(observation: SendObservation, reason: string, subject:
   if (subject.path === "/" || subject.path === "") {
     return found("signal_path_missing", "the endpoint has no path, and nothing is at /", subject);
   }
+  const [own] = subject.signals;
+  if (own !== undefined && subject.path.endsWith(`/v1/${own}/v1/${own}`)) {
+    return found("signal_path_twice", `nothing is at ${subject.path}: the signal's path is there twice`, subject);
+  }
   return found("path_not_found", `nothing is at ${subject.path}: ${reason}`, subject);
 }
 
@@ -161,6 +182,12 @@ function isTimeout({ errorType, cause }: Failure): boolean {
   return cause === "timeout" || errorType === "timeout" || errorType === "DEADLINE_EXCEEDED";
 }
 
-function locationOf(reason: string): string {
-  return /\(([^()]*)\)\s*$/.exec(reason)?.[1] ?? "see the message";
+/** The endpoint that the redirect's target would be: without the signal's path, which is appended. */
+function locationOf(reason: string, subject: Subject): string {
+  const location = /where it points \((.*?)\)\)?$/.exec(reason)?.[1] ?? "";
+  const url = URL.parse(location, subject.origin);
+  if (url === null || location === "") return "see the message";
+  const base = `${url.origin}${url.pathname}`;
+  const own = subject.signals.map((signal) => `/v1/${signal}`).find((path) => base.endsWith(path));
+  return own === undefined ? base : base.slice(0, -own.length);
 }

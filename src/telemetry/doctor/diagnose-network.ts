@@ -1,4 +1,5 @@
 /** From what the probes saw on the way to a destination to a finding: pure. */
+import { isIP } from "node:net";
 import { found, type Subject } from "./findings.ts";
 import { ok, type Verdict } from "./check.ts";
 import type {
@@ -48,6 +49,7 @@ const CLIENT_CERTIFICATE = /CERTIFICATE_REQUIRED|ALERT_BAD_CERTIFICATE|UNKNOWN_C
 /** OpenSSL's words for an answer that is no TLS. */
 const NOT_TLS = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER|UNEXPECTED_MESSAGE|wrong version number/i;
 const NO_APPLICATION_PROTOCOL = /NO_APPLICATION_PROTOCOL/;
+const UNRECOGNIZED_NAME = /UNRECOGNIZED_NAME/;
 
 /** @param language what the port speaks without TLS; asked for when the handshake failed */
 export function diagnoseTls(observation: TlsObservation, subject: Subject, language?: PeerLanguage): Verdict {
@@ -74,7 +76,12 @@ export function diagnoseTls(observation: TlsObservation, subject: Subject, langu
   if (code === "ECONNRESET" || code === "EPIPE") {
     return found("connection_lost", `${where} ends the connection when TLS begins`, subject);
   }
-  return found("tls_failed", `the TLS handshake with ${where} failed: ${message}`, subject);
+  if (UNRECOGNIZED_NAME.test(code)) {
+    const name = isIP(subject.host) === 0 ? `the name ${subject.host}` : "an address for a name";
+    return found("server_name_unknown", `${where} does not know ${name}`, subject);
+  }
+  const why = code.startsWith("ERR_SSL_") ? code : message;
+  return found("tls_failed", `the TLS handshake with ${where} failed: ${why}`, subject);
 }
 
 function diagnoseCertificate(problem: string, certificate: CertificateObservation, subject: Subject): Verdict {

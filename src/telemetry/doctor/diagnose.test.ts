@@ -66,6 +66,7 @@ describe("the way to a destination", () => {
       ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "client_certificate_required"],
       ["ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "http_to_grpc_port"],
       ["ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", "tls_failed"],
+      ["ERR_SSL_TLSV1_UNRECOGNIZED_NAME", "server_name_unknown"],
       ["timeout", "no_answer"],
       ["ECONNRESET", "connection_lost"],
     ];
@@ -111,6 +112,27 @@ describe("what comes of a canary", () => {
     assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [404, 200] } }), "signal_unsupported");
     assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [undefined, 404] } }), "path_not_found");
     assert.equal(diagnose({}, { ...subject, path: "/" }), "signal_path_missing");
+    assert.equal(diagnose({}, { ...subject, path: "/v1/metrics/v1/metrics" }), "signal_path_twice");
+  });
+
+  test("a path that is there twice is told with the endpoint that has it once", () => {
+    const path = "/base/v1/metrics/v1/metrics";
+    const { fix = "" } = found("signal_path_twice", "", { ...subject, path });
+    assert.match(fix, /^Set otlp_endpoint = "https:\/\/collector\.example:4318\/base" in/);
+  });
+
+  test("a proxy's refusal is not the destination's", () => {
+    const verdict = diagnoseAuthentication(observation({ outcome: refused("407") }), subject);
+    assert.equal(verdict.finding, "proxy_in_between");
+    assert.match(verdict.fix ?? "", /proxy-authorization/);
+  });
+
+  test("a client certificate that is asked for after the handshake is told over gRPC too", () => {
+    const outcome = { kind: "retry", errorType: "UNAVAILABLE", reason: "closed", cause: "connection_reset" } as const;
+    const language = { kind: "client_certificate_refused" } as const;
+    const grpc: Subject = { ...subject, protocol: "grpc", path: "" };
+    const verdict = diagnoseSend(observation({ outcome, language, application: "h2" }), grpc);
+    assert.equal(verdict.finding, "client_certificate_required");
   });
 
   test("credentials: none, written wrongly, refused; over both transports", () => {
@@ -145,6 +167,10 @@ test("the shape of a credential is told, whichever header carries it", () => {
   assert.equal(shape({ authorization: "Basic a:b" }), "basic_not_base64");
   assert.equal(shape({ authorization: `Basic ${Buffer.from("a:b").toString("base64")}` }), "well_formed");
   assert.equal(shape({ authorization: "Bearer abc", "dd-api-key": "a%2Bb" }), "percent_encoded");
+  assert.equal(shape({ authorization: "abc" }), "scheme_missing");
+  assert.equal(shape({ authorization: "Bearer " }), "token_missing");
+  assert.equal(shape({ authorization: "Bearer Bearer abc" }), "scheme_twice");
+  assert.equal(shape({ "x-api-key": "abc" }), "well_formed");
 });
 
 describe("the node", () => {

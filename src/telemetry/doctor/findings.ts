@@ -62,7 +62,8 @@ export const findings = {
   },
   connection_lost: {
     severity: "failed",
-    fix: (subject) => `Look at what listens at ${subject.host}:${subject.port}: it ends connections without an answer.`,
+    fix: (subject) =>
+      `Look at what listens at ${subject.host}:${subject.port}: it ends connections without an answer.${subject.secure ? " Some servers do so when no client certificate, or a wrong one, is shown (client_certificate_file)." : ""}`,
   },
   // TLS
   tls_to_plaintext_port: {
@@ -95,6 +96,11 @@ export const findings = {
     severity: "failed",
     fix: (subject) => set(subject, "client_certificate_file and client_key_file"),
   },
+  server_name_unknown: {
+    severity: "failed",
+    fix: (subject) =>
+      `Use the name in otlp_endpoint under which ${subject.host}:${subject.port} serves: it chooses by that name, and has nothing for another.`,
+  },
   tls_failed: {
     severity: "failed",
     fix: (subject) =>
@@ -120,6 +126,13 @@ export const findings = {
     fix: (subject) =>
       `Append the signal's path: ${subject.origin}/v1/${subject.signals[0] ?? "traces"}. An endpoint of one signal alone is used as it is.`,
   },
+  signal_path_twice: {
+    severity: "failed",
+    fix: (subject) => {
+      const base = subject.path.replace(/(?:\/v1\/[a-z]+){2}$/, "");
+      return `${set(subject, `otlp_endpoint = "${subject.origin}${base}"`)} The signal's path is appended to it.`;
+    },
+  },
   path_not_found: {
     severity: "failed",
     fix: (subject) => `Correct the path in otlp_endpoint: ${subject.origin} has nothing at ${subject.path}.`,
@@ -141,6 +154,11 @@ export const findings = {
     },
   },
   // Credentials
+  proxy_in_between: {
+    severity: "failed",
+    fix: (subject) =>
+      `Let this node reach ${subject.host}:${subject.port} without the proxy, or give the proxy what it asks for: headers = { proxy-authorization = … } in ${sections[subject.section]}. basic_auth is for the destination.`,
+  },
   credentials_missing: {
     severity: "failed",
     fix: (subject) => set(subject, "basic_auth, or headers = { authorization = … },"),
@@ -155,6 +173,11 @@ export const findings = {
     fix: (_subject, what) => what,
   },
   // What comes of the canary
+  encoding_refused: {
+    severity: "failed",
+    fix: (subject) =>
+      `${set(subject, 'another protocol, "http/protobuf" or "http/json",')} If what answers takes neither, it is no OTLP receiver.`,
+  },
   request_too_large: {
     severity: "failed",
     fix: () =>

@@ -65,13 +65,26 @@ export function createNetworkProbes(): NetworkProbes {
   };
 }
 
+interface Greeting {
+  readonly bytes: Buffer;
+  /** What TLS is told of it. */
+  readonly application: "h2" | "http/1.1";
+}
+
 async function findLanguage(destination: Destination, inTls: boolean, signal: AbortSignal): Promise<PeerLanguage> {
-  const http1Greeting = Buffer.from(`GET / HTTP/1.1\r\nHost: ${destination.host}\r\nConnection: close\r\n\r\n`);
+  const http1: Greeting = {
+    bytes: Buffer.from(`GET / HTTP/1.1\r\nHost: ${destination.host}\r\nConnection: close\r\n\r\n`),
+    application: "http/1.1",
+  };
+  const http2: Greeting = { bytes: HTTP2_GREETING, application: "h2" };
+  // Gateways speak both within TLS: what we speak comes first there.
+  const greetings = inTls && destination.protocol !== "grpc" ? [http1, http2] : [http2, http1];
   let last: PeerLanguage = { kind: "silent" };
-  for (const greeting of [HTTP2_GREETING, http1Greeting]) {
+  for (const greeting of greetings) {
     // What is silent to one may answer the other.
-    const language = interpret(await converse(destination, inTls, greeting, signal));
-    if (language.kind === "http1" || language.kind === "http2" || language.kind === "tls") return language;
+    const answer = await converse(destination, inTls, greeting, signal);
+    const language = Buffer.isBuffer(answer) ? interpret(answer) : answer;
+    if (!isOpen(language)) return language;
     last = language;
   }
   if (inTls) return last;
@@ -83,23 +96,31 @@ async function findLanguage(destination: Destination, inTls: boolean, signal: Ab
   return handshake instanceof Error && !/ALERT/.test(codeOf(handshake)) ? last : { kind: "tls" };
 }
 
+function isOpen({ kind }: PeerLanguage): boolean {
+  return kind === "silent" || kind === "closed" || kind === "other";
+}
+
 const CONVERSATION_MS = 2_000;
 
 function limited(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(CONVERSATION_MS)]);
 }
 
-/** The beginning of the answer; empty: it ended without one; undefined: it said nothing. */
+/** Alerts about our certificate, or that there is none. */
+const CLIENT_CERTIFICATE_ALERT = /ALERT_(?:\w*CERTIFICATE|UNKNOWN_CA)/;
+
+/** The beginning of the answer, empty when it ended without one; or what else there is to say. */
 async function converse(
   destination: Destination,
   inTls: boolean,
-  greeting: Buffer,
+  greeting: Greeting,
   signal: AbortSignal,
-): Promise<Buffer | undefined> {
+): Promise<Buffer | PeerLanguage> {
   const until = limited(signal);
   try {
-    using socket = disposable(await (inTls ? openTls(destination, until) : openSocket(destination, until)));
-    socket.write(greeting);
+    const connection = inTls ? openTls(destination, until, [greeting.application]) : openSocket(destination, until);
+    using socket = disposable(await connection);
+    socket.write(greeting.bytes);
     const chunks: Buffer[] = [];
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       chunks.push(chunk);
@@ -107,7 +128,8 @@ async function converse(
     }
     return Buffer.concat(chunks);
   } catch (error) {
-    return codeOf(error) === "timeout" || until.aborted ? undefined : Buffer.alloc(0);
+    if (codeOf(error) === "timeout" || until.aborted) return { kind: "silent" };
+    return CLIENT_CERTIFICATE_ALERT.test(codeOf(error)) ? { kind: "client_certificate_refused" } : Buffer.alloc(0);
   }
 }
 
@@ -117,8 +139,7 @@ function saysEnough(answer: Buffer): boolean {
   return answer.toString("latin1", 0, 5) === "HTTP/" ? answer.includes("\r\n\r\n") : answer.length >= 9;
 }
 
-function interpret(answer: Buffer | undefined): PeerLanguage {
-  if (answer === undefined) return { kind: "silent" };
+function interpret(answer: Buffer): PeerLanguage {
   if (answer.length === 0) return { kind: "closed" };
   const text = answer.toString("latin1");
   const http1 = /^HTTP\/1\.[01] (\d{3})/.exec(text);
@@ -139,13 +160,17 @@ function openSocket({ host, port }: Destination, signal: AbortSignal): Promise<S
 }
 
 /** Whoever it is: what is wrong with the certificate is looked at afterwards. */
-function openTls(destination: Destination, signal: AbortSignal): Promise<TLSSocket> {
-  const { host, port, protocol, tls } = destination;
+function openTls(
+  destination: Destination,
+  signal: AbortSignal,
+  applications: readonly string[] = destination.protocol === "grpc" ? ["h2", "http/1.1"] : ["http/1.1"],
+): Promise<TLSSocket> {
+  const { host, port, tls } = destination;
   const socket = connectTls({
     host,
     port,
     rejectUnauthorized: false,
-    ALPNProtocols: protocol === "grpc" ? ["h2", "http/1.1"] : ["http/1.1"],
+    ALPNProtocols: [...applications],
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(tls.certificateAuthorities === undefined ? {} : { ca: tls.certificateAuthorities }),
     ...(tls.clientCertificate === undefined ? {} : { cert: tls.clientCertificate }),

@@ -40,6 +40,8 @@ export type PeerLanguage =
   | { readonly kind: "http1"; readonly statusCode: number; readonly contentType: string }
   | { readonly kind: "http2" }
   | { readonly kind: "tls" }
+  /** Within TLS 1.3 it says so only after the handshake. */
+  | { readonly kind: "client_certificate_refused" }
   /** It ended the connection without a word. */
   | { readonly kind: "closed" }
   /** It said nothing. */
@@ -47,7 +49,17 @@ export type PeerLanguage =
   | { readonly kind: "other" };
 
 /** What a credential looks like, without what it is. */
-export type HeaderShape = "absent" | "percent_encoded" | "quoted" | "basic_not_base64" | "well_formed";
+export type HeaderShape =
+  | "absent"
+  | "percent_encoded"
+  | "quoted"
+  | "basic_not_base64"
+  /** `authorization` without `Bearer` or `Basic`. */
+  | "scheme_missing"
+  | "scheme_twice"
+  /** `Bearer`, and nothing behind it. */
+  | "token_missing"
+  | "well_formed";
 
 export interface SendObservation {
   readonly outcome: SendOutcome;
