@@ -196,6 +196,40 @@ describe("an agent", () => {
     assert.equal(bench.telemetry.value(vmRecoveryDuration, { "blixard.vm.exit_cause": "panic" }) ?? 0, 1.22);
   });
 
+  test("tells what a VM goes through in the trace of what it goes through it for", async (t) => {
+    const bench = createBench(t);
+    await bench.start(anAssignment());
+    bench.runtime.endGuest("vm-1", "panic");
+    await bench.clock.advance(3000);
+    const stop = { traceId: "c".repeat(32), spanId: "d".repeat(16), sampled: true };
+    await bench.assign(anAssignment({ desiredState: "stopped", generation: 2, operationKind: "stop", cause: stop }));
+    const recovery = bench.telemetry.spansNamed("vm.recover")[0]?.traceId;
+    assert.notEqual(recovery, undefined);
+    const { traceId: creation } = createTrace;
+    assert.deepEqual(
+      bench.telemetry.logs.map(({ eventName, attributes, context }) => [
+        eventName,
+        attributes["blixard.vm.state"],
+        context?.traceId,
+      ]),
+      [
+        ["blixard.vm.state_changed", "preparing", creation],
+        ["blixard.vm.state_changed", "starting", creation],
+        ["blixard.vm.state_changed", "running", creation],
+        // Nobody asked for it, and nothing had begun yet that could make it good.
+        ["blixard.vm.exited", undefined, undefined],
+        ["blixard.vm.state_changed", "failed", undefined],
+        ["blixard.vm.state_changed", "preparing", recovery],
+        ["blixard.vm.restarted", undefined, recovery],
+        ["blixard.vm.state_changed", "starting", recovery],
+        ["blixard.vm.state_changed", "running", recovery],
+        ["blixard.vm.state_changed", "stopping", stop.traceId],
+        ["blixard.vm.exited", undefined, stop.traceId],
+        ["blixard.vm.state_changed", "stopped", stop.traceId],
+      ],
+    );
+  });
+
   test("puts a stop, a restart and a deletion into the traces of those who asked", async (t) => {
     const bench = createBench(t);
     await bench.start(anAssignment());

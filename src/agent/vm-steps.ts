@@ -52,7 +52,9 @@ export async function launchMachine(context: VmContext, assignment: VmAssignment
   context.observe(began);
   if (recoveryOf !== undefined) {
     const delayMs = startTimeMs - recoveryOf.timeMs;
-    vmTelemetry.restarted(assignment, context.observed, recoveryOf, delayMs, assignment.spec.restartPolicy);
+    vmTelemetry.telemetry.tracing.run(boot.context, () =>
+      vmTelemetry.restarted(assignment, context.observed, recoveryOf, delayMs, assignment.spec.restartPolicy),
+    );
   }
   const launch = new AbortController();
   context.launch = launch;
@@ -150,8 +152,11 @@ function launchFailed(
     timeMs: nowMs,
     detail: causeChain(failure).join(": ").slice(0, MAXIMUM_DETAIL_LENGTH),
   };
-  context.environment.vmTelemetry.exited(assignment, undefined, exit);
-  context.observe({ ...guestEnded(context.observed, assignment, exit, nowMs), errorCode: failure.code });
+  const { vmTelemetry } = context.environment;
+  vmTelemetry.telemetry.tracing.run(boot.context, () => {
+    vmTelemetry.exited(assignment, undefined, exit);
+    context.observe({ ...guestEnded(context.observed, assignment, exit, nowMs), errorCode: failure.code });
+  });
 }
 
 // --- Stop --------------------------------------------------------------------

@@ -15,6 +15,7 @@
 import { vmRecover } from "#gen/telemetry/spans.ts";
 import { BlixardError, toBlixardError } from "#model/errors.ts";
 import { restartDelayMs } from "#model/restart-policy.ts";
+import type { TraceContext } from "#model/trace-context.ts";
 import type { VmAssignment, VmExit, VmStatus } from "#model/vm.ts";
 import { createWakeSignal } from "#model/wake-signal.ts";
 import type { Machine } from "#runtime/runtime.ts";
@@ -111,7 +112,7 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
     if (next === observed) return;
     const before = observed;
     observed = next;
-    vmTelemetry.changed({ vmId, vmName: context.vmName }, before, next);
+    inTrace(() => vmTelemetry.changed({ vmId, vmName: context.vmName }, before, next));
     if (next.settledGeneration > before.settledGeneration || (next.removed && !before.removed)) {
       context.operation.settle(next.settledGeneration, clock.now(), outcomeError(context.vmName, next));
     }
@@ -124,8 +125,18 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
     const status = statusOf({ vmId, ...environment.identity }, observed);
     if (reported !== undefined && sameStatus(reported, status)) return;
     reported = status;
+    reporter.report(status, traceNow());
+  }
+
+  /** What the VM goes through at the moment belongs to this trace. */
+  function traceNow(): TraceContext | undefined {
     const operation = context.operation.traceOf(lastAssignment).parent ?? undefined;
-    reporter.report(status, telemetry.tracing.active() ?? context.boot?.context ?? operation);
+    return telemetry.tracing.active() ?? context.boot?.context ?? operation;
+  }
+
+  /** Runs `tell` there: events come without a span of their own. */
+  function inTrace(tell: () => void): void {
+    telemetry.tracing.run(traceNow(), tell);
   }
 
   function attach(machine: Machine): void {
@@ -154,7 +165,7 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
 
   function onExit(machine: Machine, exit: VmExit): void {
     context.attached = undefined;
-    vmTelemetry.exited({ vmId, vmName: context.vmName }, machine.instanceId, exit);
+    inTrace(() => vmTelemetry.exited({ vmId, vmName: context.vmName }, machine.instanceId, exit));
     context.boot?.failed(
       new BlixardError("VM_FAILED", `the guest ended before it was ready: ${exit.cause}`),
       exit.timeMs,
@@ -192,7 +203,8 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
     } catch (error) {
       if (stopped.signal.aborted) return;
       const failure = toBlixardError(error);
-      telemetry.logger.warn(`cannot ${step.kind} VM ${context.vmName} now`, { "blixard.vm.id": vmId }, failure);
+      const message = `cannot ${step.kind} VM ${context.vmName} now`;
+      inTrace(() => telemetry.logger.warn(message, { "blixard.vm.id": vmId }, failure));
       const delayMs = restartDelayMs(observed.failedSteps + 1, STEP_RETRY);
       const acknowledged = goal.kind === "assigned" ? acknowledge(observed, goal.assignment) : observed;
       observe(stepFailed(acknowledged, failure.code, clock.now() + delayMs));
@@ -232,8 +244,8 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
     const { machine } = options;
     if (machine === undefined) return;
     attach(machine);
-    vmTelemetry.adopted(vm, machine.instanceId, machine.pid);
-    if (goal.kind !== "assigned") return;
+    const tellAdopted = () => vmTelemetry.adopted(vm, machine.instanceId, machine.pid);
+    if (goal.kind !== "assigned") return tellAdopted();
     const { assignment } = goal;
     continueBoot(assignment, machine);
     await telemetry.tracing.span(
@@ -251,6 +263,7 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
         links: assignment.origin === undefined ? [] : [{ context: assignment.origin, relation: "origin" }],
       },
       async (span) => {
+        tellAdopted();
         if (assignment.desiredState !== "running" || observed.machine?.phase === "paused") return;
         // The daemon may have died between the pause and its report; resuming what runs changes nothing.
         await machine.resume().catch((error: unknown) => span.setError(error));
