@@ -16,7 +16,7 @@ const words: Readonly<Partial<Record<CheckOutcome, Word>>> = {
 const unknownWord: Word = ["?", "dim"];
 const OUTCOME_WIDTH = 7;
 const SIGNAL_WIDTH = 7;
-const STEP_WIDTH = 12;
+const STEP_WIDTH = "configuration".length;
 const TIME_WIDTH = 6;
 /** A message gets no less, however narrow the terminal. */
 const LEAST_MESSAGE_WIDTH = 24;
@@ -26,6 +26,8 @@ export class DoctorView {
   readonly #style: Style;
   #target: string | undefined;
   readonly #fixesTold = new Set<string>();
+  /** Whether there are canaries to look for. */
+  #sent = false;
 
   constructor({ width, style = plainStyle }: TableLayout) {
     this.#width = width;
@@ -33,6 +35,7 @@ export class DoctorView {
   }
 
   check(check: TelemetryCheck): readonly string[] {
+    this.#sent ||= check.step === "acknowledge";
     const [word, colour] = words[check.outcome] ?? unknownWord;
     const columns = [
       this.#style(colour, fit(word, OUTCOME_WIDTH)),
@@ -58,7 +61,8 @@ export class DoctorView {
       `${failed} failed`,
       `${skipped} skipped`,
     ].join(", ");
-    return ["", `${this.#style(colour, word)}: ${counts}. The canaries' trace is ${printable(traceId)}.`];
+    const trace = this.#sent ? ` The canaries' trace is ${printable(traceId)}.` : "";
+    return ["", `${this.#style(colour, word)}: ${counts}.${trace}`];
   }
 
   #heading(target: string): readonly string[] {

@@ -52,7 +52,14 @@ test("telemetry doctor groups checks by what they are about, and tells each fix 
   assert.match(lines[2] ?? "", /^ {2}failed +authenticate +traces +the destination refuses us: HTTP 401$/);
   assert.match(lines[3] ?? "", /^ +credentials_refused: Give the right token/);
   assert.match(lines[5] ?? "", /^ +credentials_refused: as above$/);
-  assert.match(io.output, /\nfailed: 1 ok, 0 warnings, 2 failed, 0 skipped\. The canaries' trace is (ab){16}\.\n$/);
+  assert.match(io.output, /\nfailed: 1 ok, 0 warnings, 2 failed, 0 skipped\.\n$/, "no canary arrived");
+});
+
+test("telemetry doctor says where to look for the canaries that arrived", async () => {
+  await using node = await doctorNode([well, { ...well, step: "acknowledge" }], CheckOutcome.OK);
+  const io = new FakeCliIo({ environment: node.environment });
+  assert.equal(await runCli(["telemetry", "doctor"], io), 0);
+  assert.match(io.output, /\nok: .*\. The canaries' trace is (ab){16}\.\n$/);
 });
 
 test("telemetry doctor fits a terminal and colours it; a pipe and NO_COLOR get none", async () => {
