@@ -51,7 +51,11 @@ test("vm create --wait is one trace, from the CLI's root through the node, at sa
     [],
     "no span has lost its parent",
   );
-  assert.deepEqual([...new Set(spans.map(({ service }) => service))].toSorted(), ["blixard", "blixard-cli", "blixard-guest"]);
+  assert.deepEqual([...new Set(spans.map(({ service }) => service))].toSorted(), [
+    "blixard",
+    "blixard-cli",
+    "blixard-guest",
+  ]);
   for (const name of ["blixard.v1.VmService/CreateVm", "vm.start"])
     assert.ok(
       spans.some((span) => span.name === name),
