@@ -137,7 +137,7 @@ const tracing = section("Traces. VM operations are recorded for `blixard vm trac
   ),
   slow_thresholds: optional(
     map(duration({ minimumMs: 0, maximumMs: 86_400_000 }), signalName),
-    'By name of a span: one that lasts longer has its trace exported, whatever the ratio: `{ "vm.start" = "10s" }`. They stand instead of the built-in ones (VM operations: 5 to 60 seconds).',
+    'By name of a span: one that lasts longer has its trace exported, whatever the ratio: `{ "vm.start" = "10s" }`. Spans that are not named here keep the built-in ones (VM operations: 5 to 60 seconds).',
   ),
   exceptions: optional(
     choice("logs", "span_events", "both"),

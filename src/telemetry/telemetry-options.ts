@@ -107,7 +107,7 @@ export interface TracingOptions {
   /** Where spans go; none: they are only recorded. */
   readonly destinations: readonly OtlpOptions[];
   readonly batch?: BatchOptions;
-  /** Bounds of one span; defaults 128 attributes, 4,096 characters a value, 64 events, 32 links. */
+  /** Bounds of one span; defaults 128 attributes, 4,096 characters a value, 64 events, 32 links, 128 attributes on each. */
   readonly limits?: SpanLimits;
   /** Default `logs`, and `both` while a destination takes spans and no logs do leave. */
   readonly exceptions?: ExceptionSignal;

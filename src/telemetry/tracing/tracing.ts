@@ -87,8 +87,8 @@ const DEFAULT_LIMITS: Required<SpanLimits> = {
   attributeValueLength: 4_096,
   eventCount: 64,
   linkCount: 32,
-  attributePerEventCount: 32,
-  attributePerLinkCount: 16,
+  attributePerEventCount: 128,
+  attributePerLinkCount: 128,
 };
 
 export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
@@ -116,16 +116,20 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
   /** `parent`: null is a new trace, undefined is whatever is active. */
   function contextOf(parent: TraceContext | null | undefined, newBaggage?: string): Context {
     if (parent === undefined) return contexts.active();
-    const bare = otelBaggage.set(trace.deleteSpan(contexts.active()), parent?.baggage ?? newBaggage);
-    if (parent === null) return bare;
+    const context = otelBaggage.set(contexts.active(), parent?.baggage ?? newBaggage);
+    if (parent === null) return trace.deleteSpan(context);
     const open = processor.openSpan(parent.traceId, parent.spanId);
-    return open === undefined ? trace.setSpanContext(bare, toSpanContext(parent)) : trace.setSpan(bare, open);
+    return open === undefined ? trace.setSpanContext(context, toSpanContext(parent)) : trace.setSpan(context, open);
   }
 
   /** A trace that was promoted is sampled for everybody from then on, here and elsewhere. */
   function describe(span: SpanContext, baggage: string | undefined): TraceContext {
     const context = toTraceContext(span, baggage);
     return context.sampled || !options.isPromoted(span.traceId) ? context : { ...context, sampled: true };
+  }
+
+  function withBaggage(attributes: OtelAttributes, baggage: string | undefined): OtelAttributes {
+    return baggage === undefined ? attributes : { ...attributes, ...policy.attributes(baggage) };
   }
 
   function begin(
@@ -138,7 +142,7 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
       spanOptions.name ?? descriptor.name,
       {
         kind: spanKinds.indexOf(descriptor.kind),
-        attributes: Object.assign(toOtelAttributes(spanOptions.attributes), policy.attributes(baggage)),
+        attributes: withBaggage(toOtelAttributes(spanOptions.attributes), baggage),
         links: spanOptions.links?.map(toOtelLink) ?? [],
         startTime: spanOptions.startTimeMs ?? now(),
       },
@@ -262,12 +266,18 @@ function toOtelLink(link: SpanLink): Link {
   return { context: toSpanContext(link.context), attributes: { "blixard.link.relation": link.relation } };
 }
 
-/** A secret that slipped past the types is still not shown. */
+/** The same object where nothing is wrong with it: the SDK copies. A secret that slipped past the types is not shown. */
 function toOtelAttributes(attributes: Readonly<Record<string, unknown>>): OtelAttributes {
-  const plain: OtelAttributes = {};
   for (const key in attributes) {
-    const value = attributes[key];
-    plain[key] = value instanceof Secret ? value.toString() : (value as OtelAttributes[string]);
+    if (attributes[key] instanceof Secret) return hideSecrets(attributes);
   }
-  return plain;
+  return attributes as OtelAttributes;
+}
+
+function hideSecrets(attributes: Readonly<Record<string, unknown>>): OtelAttributes {
+  const shown = Object.entries(attributes).map(([key, value]) => [
+    key,
+    value instanceof Secret ? value.toString() : value,
+  ]);
+  return Object.fromEntries(shown) as OtelAttributes;
 }
