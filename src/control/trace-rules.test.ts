@@ -74,6 +74,17 @@ test("what cannot be is refused: no such VM, too brief, too long, too many", asy
   assert.equal(await stored(), 100);
 });
 
+test("the limit holds for those who ask at the same time", async (context) => {
+  const { rules, stored } = await startScene(context);
+  for (let index = 0; index < 95; index++) await rules.create({ vm: "web", durationMs: 60_000 });
+  const answers = await Promise.allSettled(
+    Array.from({ length: 20 }, () => rules.create({ vm: "web", durationMs: 60_000 })),
+  );
+  const refusals = answers.filter((answer) => answer.status === "rejected");
+  for (const { reason } of refusals) assert.ok(hasCode("TOO_MANY_REQUESTS")(reason), String(reason));
+  assert.deepEqual([refusals.length, await stored(), rules.list().length], [15, 100, 100]);
+});
+
 test("answers of the store that get lost make no second rule, and no rule that cannot be ended", async (context) => {
   const { store, rules, stored } = await startScene(context);
   store.doom("answer_lost");

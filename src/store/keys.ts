@@ -39,6 +39,8 @@ export const imageKey = (name: string): string => `${STORE_PREFIX}images/${name}
 export const imageUserPrefix = (image: string): string => `${STORE_PREFIX}image-users/${image}/`;
 export const imageUserKey = (image: string, vmId: string): string => `${imageUserPrefix(image)}${vmId}`;
 export const traceRuleKey = (ruleId: string): string => `${STORE_PREFIX}trace-rules/${ruleId}`;
+/** Written by whoever makes a rule, so that of two at once one counts anew. No record: readers leave it alone. */
+export const traceRuleGuardKey = `${STORE_PREFIX}trace-rules`;
 export const leadershipKey = (role: string): string => `${STORE_PREFIX}leadership/${role}`;
 export const kindPrefix = (kind: RecordKind): string => `${STORE_PREFIX}${kind}/`;
 

@@ -5,8 +5,8 @@
  */
 import { tooManyTraceRules, traceRuleLimits, type TraceRule } from "#model/trace-rule.ts";
 import { settle } from "./compare-and-swap.ts";
-import { kindPrefix, traceRuleKey } from "./keys.ts";
-import type { CallOptions, KeyValueStore } from "./key-value-store.ts";
+import { kindPrefix, traceRuleGuardKey, traceRuleKey } from "./keys.ts";
+import type { CallOptions, KeyValueStore, Lease } from "./key-value-store.ts";
 import { traceRuleCodec } from "./records/trace-rule-codec.ts";
 
 export interface TraceRuleRepository {
@@ -19,27 +19,34 @@ export interface TraceRuleRepository {
 export function createTraceRuleRepository(store: KeyValueStore): TraceRuleRepository {
   return {
     async create(rule, options) {
-      // Two at once may exceed the limit by one: it bounds the work of the nodes, it is no quota.
-      const { entries } = await store.range(kindPrefix("trace-rules"), { ...options, limit: traceRuleLimits.rules });
-      if (entries.length >= traceRuleLimits.rules) throw tooManyTraceRules();
-      const lease = await store.grantLease(rule.expireTimeMs - rule.createTimeMs, options);
       const key = traceRuleKey(rule.id);
-      const value = traceRuleCodec.encode(rule);
+      let lease: Lease | undefined;
       try {
         return await settle(`create trace rule ${rule.id}`, async () => {
+          const guard = await store.get(traceRuleGuardKey, options);
+          const { entries } = await store.range(kindPrefix("trace-rules"), {
+            ...options,
+            limit: traceRuleLimits.rules,
+          });
+          // Ids are fresh: what is there is this call's own earlier attempt.
+          const own = entries.find((entry) => entry.key === key);
+          if (own !== undefined) return { value: own.modRevision };
+          if (entries.length >= traceRuleLimits.rules) throw tooManyTraceRules();
+          lease ??= await store.grantLease(rule.expireTimeMs - rule.createTimeMs, options);
           const result = await store.transact(
             {
-              compare: [{ kind: "modRevision", key, equals: 0n }],
-              success: [{ kind: "put", key, value, leaseId: lease.id }],
-              failure: [{ kind: "get", key }],
+              compare: [{ kind: "modRevision", key: traceRuleGuardKey, equals: guard?.modRevision ?? 0n }],
+              success: [
+                { kind: "put", key, value: traceRuleCodec.encode(rule), leaseId: lease.id },
+                { kind: "put", key: traceRuleGuardKey, value: new TextEncoder().encode(rule.id) },
+              ],
             },
             options,
           );
-          // Ids are fresh: what is there is this call's own earlier attempt.
-          return { value: result.succeeded ? result.revision : (result.gets[0]?.modRevision ?? result.revision) };
+          return result.succeeded ? { value: result.revision } : undefined;
         });
       } catch (error) {
-        await lease.revoke().catch(() => undefined);
+        await lease?.revoke().catch(() => undefined);
         throw error;
       }
     },
