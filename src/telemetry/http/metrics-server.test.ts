@@ -73,6 +73,22 @@ describe("GET /metrics", () => {
     assert.equal(uptime?.samples.length, 500);
   });
 
+  test("a client that half-closes after its request gets the whole page", async () => {
+    await using served = await serve();
+    fillWithSeries(served, 20_000);
+    const socket = connect({ ...served.server.address, allowHalfOpen: true });
+    socket.end("GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n");
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk);
+    assert.equal(Buffer.concat(chunks).toString().slice(-6), "# EOF\n");
+  });
+
+  test("a whole URL in the request is as good as its path", async () => {
+    await using served = await serve();
+    assert.equal((await get(served, "http://node.example:9090/metrics?x=1")).status, 200);
+    assert.equal((await get(served, "http://node.example/metrics/more")).status, 404);
+  });
+
   test("a query changes nothing", async () => {
     await using served = await serve();
     assert.equal((await get(served, "/metrics?name[]=x")).status, 200);

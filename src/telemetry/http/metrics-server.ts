@@ -114,6 +114,8 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
     request.resume();
     answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   });
+  // Who has sent its request and says that nothing follows still wants the whole answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   const connections = limitConnections(server, limits);
   await listen(server, options.bind);
   const { address, port } = server.address() as AddressInfo;
@@ -184,8 +186,9 @@ function refuse(metrics: Metrics, request: IncomingMessage, response: ServerResp
   sendText(request, response, refusal.status, `${refusal.message}\n`);
 }
 
+/** Of a path, or of a whole URL, as it is sent to proxies and must be taken by every server. Source: RFC 9112 section 3.2.2. */
 function routeOf(url: string | undefined): Route | undefined {
-  const path = url?.split("?", 1)[0];
+  const path = url?.replace(/^https?:\/\/[^/?]*/i, "").split("?", 1)[0];
   return routes.find((route) => route === path);
 }
 
