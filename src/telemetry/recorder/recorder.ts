@@ -86,7 +86,7 @@ const DEFAULT_SLOW_THRESHOLDS_MS: Readonly<Record<string, number>> = {
 export function createRecorder(options: RecorderOptions): RecordingPipeline {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const store = createTraceStore(limits);
-  const rules = createVmRules();
+  const rules = createVmRules(options.now);
   const thresholdsNano = new Map(
     Object.entries({ ...DEFAULT_SLOW_THRESHOLDS_MS, ...options.slowThresholdsMs }).map(([name, thresholdMs]) => [
       name,
@@ -95,7 +95,7 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
   );
 
   function isNotable(span: RecordedSpan): boolean {
-    if (span.status.code === "error" || rules.matches(span.attributes, options.now())) return true;
+    if (span.status.code === "error" || rules.matches(span.attributes)) return true;
     const thresholdNano = thresholdsNano.get(span.name);
     return thresholdNano !== undefined && span.endUnixNano - span.startUnixNano > thresholdNano;
   }
@@ -123,7 +123,7 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
     record,
     setRules: (wanted) => rules.set(wanted),
     applyRules(traceId, attributes) {
-      if (!rules.matches(attributes, options.now())) return;
+      if (!rules.matches(attributes)) return;
       const trace = store.open(traceId);
       if (!trace.promoted) promote(trace);
     },

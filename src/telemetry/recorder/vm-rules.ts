@@ -14,10 +14,11 @@ export interface VmTraceRule {
 export interface VmRules {
   set(rules: readonly VmTraceRule[]): void;
   /** Whether a rule in force is about the VM that these attributes of a span name. */
-  matches(attributes: Readonly<Record<string, unknown>>, nowMs: number): boolean;
+  matches(attributes: Readonly<Record<string, unknown>>): boolean;
 }
 
-export function createVmRules(): VmRules {
+/** @param now Unix time in ms */
+export function createVmRules(now: () => number): VmRules {
   /** When the last rule about it ends, by id and by name: neither can be mistaken for the other. */
   const endsByReference = new Map<unknown, number>();
   return {
@@ -29,10 +30,10 @@ export function createVmRules(): VmRules {
         }
       }
     },
-    matches(attributes, nowMs) {
+    matches(attributes) {
       if (endsByReference.size === 0) return false;
       const endMs = endsByReference.get(attributes["blixard.vm.id"] ?? attributes["blixard.vm.name"]);
-      return endMs !== undefined && nowMs < endMs;
+      return endMs !== undefined && now() < endMs;
     },
   };
 }
