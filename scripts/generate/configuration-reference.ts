@@ -91,9 +91,9 @@ meter_provider:
 | node | what becomes of it |
 |---|---|
 | \`disabled\`, \`log_level\`, \`attribute_limits\` | as \`OTEL_SDK_DISABLED\`, \`OTEL_LOG_LEVEL\`, \`OTEL_ATTRIBUTE_*\` |
-| \`resource\` | \`attributes\` before \`attributes_list\`; the node's detectors run in any case |
+| \`resource\` | \`attributes\` before \`attributes_list\`; the node's detectors run in any case, and with \`service\` among them OTEL_SERVICE_NAME counts where the attributes name no service |
 | \`propagator\` | \`tracecontext\`, \`baggage\`, \`b3\`, \`b3multi\`, \`jaeger\`, \`xray\`; without it nothing is read from or written to callers |
-| processors \`batch\`, \`simple\` | with \`otlp_http\` (protobuf or JSON) or \`otlp_grpc\`; the batch options of the first that exports count for its signal; the schema's defaults |
+| processors \`batch\`, \`simple\` | with \`otlp_http\` (protobuf or JSON) or \`otlp_grpc\`, requests no larger than \`max_request_size\`; the batch options of the first that exports count for its signal; the schema's defaults |
 | \`sampler\` | \`always_on\`, \`always_off\`, \`trace_id_ratio_based\`, \`parent_based\` with one of them as root; it decides what is exported, operations are recorded in any case |
 | \`limits\` | of spans and log records |
 | reader \`periodic\` | with temporality and histogram aggregation for each exporter; the interval of the first counts |

@@ -15,6 +15,8 @@ export interface Destination {
   readonly basicAuth?: { readonly username: string; readonly password: Secret };
   readonly compression: "gzip" | "none";
   readonly timeoutMs: number;
+  /** Of one request before compression; absent: the exporter's own. */
+  readonly maximumRequestBytes?: number;
   readonly insecure: boolean;
   readonly caFile?: string | undefined;
   readonly clientCertificateFile?: string | undefined;

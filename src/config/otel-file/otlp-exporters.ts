@@ -60,6 +60,8 @@ function readOtlp(reader: NodeReader, grpc: boolean, { signal, file }: ExporterC
   const headers = readHeaders(reader);
   const compression = readCompression(reader);
   const timeout = reader.integer("timeout");
+  const maximumRequestBytes = readMaximumRequest(reader);
+  reader.unsupported("max_response_size", "no more than 4 MiB of an answer is read");
   const encoding = grpc ? undefined : reader.choice("encoding", ["protobuf", "json"])?.value;
   const metrics = signal === "metrics" ? readMetricPreferences(reader) : {};
   if (endpoint === undefined) return undefined;
@@ -72,6 +74,7 @@ function readOtlp(reader: NodeReader, grpc: boolean, { signal, file }: ExporterC
     ...(headers === undefined ? {} : { headers }),
     compression,
     timeoutMs: readTimeout(reader, timeout),
+    ...(maximumRequestBytes === undefined ? {} : { maximumRequestBytes }),
     insecure,
     caFile,
     clientCertificateFile,
@@ -120,6 +123,20 @@ function readTimeout(reader: NodeReader, given: Located<number> | undefined): nu
   if (bounded !== given.value)
     reader.warn(given.at, `${reader.pathOf("timeout")} counts as ${bounded}: from ${minimumMs} to ${maximumMs} ms`);
   return bounded;
+}
+
+const REQUEST_BYTES = { least: 64 * 1024, own: 4 * 1024 * 1024 } as const;
+
+/** Undefined: as large as ours are in any case, which no larger limit changes. 0 means none. */
+function readMaximumRequest(reader: NodeReader): number | undefined {
+  const given = reader.integer("max_request_size");
+  if (given === undefined || given.value === 0 || given.value >= REQUEST_BYTES.own) return undefined;
+  if (given.value >= REQUEST_BYTES.least) return given.value;
+  reader.warn(
+    given.at,
+    `${reader.pathOf("max_request_size")} counts as ${REQUEST_BYTES.least}: smaller ones hold little`,
+  );
+  return REQUEST_BYTES.least;
 }
 
 function readMetricPreferences(reader: NodeReader): Pick<Destination, "temporality" | "histogramAggregation"> {

@@ -8,6 +8,7 @@ import { readExporter, type Signal } from "./otlp-exporters.ts";
 /** Where what was read goes. */
 export interface FileContext {
   readonly file: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** A key's text. Of several for one key the first counts. */
   set(path: string, text: string, at: Position): void;
   send(signal: Signal, destination: Located<Destination>): void;
@@ -114,8 +115,11 @@ function readLimits(
     const limit = limits.integer(name);
     if (limit !== undefined) context.set(`${section}.limits.${key}`, String(limit.value), limit.at);
   }
+  limits.unsupported("attribute_value_depth_limit", FLAT_ATTRIBUTES);
   limits.end();
 }
+
+export const FLAT_ATTRIBUTES = "the node's attributes are not nested";
 
 const FOLLOWED: Readonly<Record<string, string>> = {
   remote_parent_sampled: "always_on",
@@ -205,6 +209,11 @@ function readCardinality(reader: NodeReader, context: FileContext): void {
   if (limits === undefined) return;
   const limit = limits.integer("default", 1);
   if (limit !== undefined) context.set(`${METRICS}.cardinality_limit`, String(limit.value), limit.at);
+  for (const name of limits.names.filter((each) => each !== "default"))
+    limits.unsupported(
+      name,
+      "the default counts for every kind; observability.metrics.cardinality_limits has single ones",
+    );
   limits.end();
 }
 

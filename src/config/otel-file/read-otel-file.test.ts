@@ -203,6 +203,34 @@ test("flags win over the file, the file over OTEL_*, BLIXARD_* and TOML, which o
   assert.deepEqual([level?.shown, formatOrigin(level?.origin ?? { kind: "default" })], ['"warn"', "flag --log-level"]);
 });
 
+test("the service detector takes the name of OTEL_SERVICE_NAME, where the attributes have none", () => {
+  const nameOf = (resource: string, OTEL_SERVICE_NAME: string): string =>
+    load(
+      `file_format: "1.1"\nresource: ${resource}`,
+      { OTEL_SERVICE_NAME },
+      '[observability.tracing]\nservice_name = "toml"',
+    ).config.observability.tracing.serviceName;
+  const service = "detection/development: { detectors: [{ host: }, { service: }] }";
+  assert.equal(nameOf(`{ ${service} }`, " edge "), "edge");
+  assert.equal(nameOf(`{ ${service}, attributes_list: "service.name=listed" }`, "edge"), "listed");
+  assert.equal(nameOf(`{ ${service} }`, " "), "toml");
+  assert.equal(nameOf("{ detection/development: { detectors: [{ host: }] } }", "edge"), "toml");
+});
+
+test("a receiver's limit of one request is kept, where it is below our own", () => {
+  const limitOf = (size: number) => {
+    const text = `file_format: "1.1"
+logger_provider:
+  processors: [{ batch: { exporter: { otlp_grpc: { max_request_size: ${size} } } } }]`;
+    const { config, warnings } = load(text);
+    return [config.destinations.logs[0]?.maximumRequestBytes, warnings.length];
+  };
+  assert.deepEqual(limitOf(1_000_000), [1_000_000, 0]);
+  assert.deepEqual(limitOf(67_108_864), [undefined, 0]);
+  assert.deepEqual(limitOf(0), [undefined, 0]);
+  assert.deepEqual(limitOf(10), [65_536, 1]);
+});
+
 test("a file without providers exports nothing, and keeps what is not the file's", () => {
   const toml = `[observability.tracing]\notlp_endpoint = "http://toml:4317"\nservice_name = "edge"`;
   const { config } = load(`file_format: "1.0"`, {}, toml);

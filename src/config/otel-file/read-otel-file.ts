@@ -14,7 +14,13 @@ import type { ReadValue } from "../read-section.ts";
 import type { Position } from "../toml-document.ts";
 import { NodeReader, type Located, type Report } from "./node-reader.ts";
 import type { Signal } from "./otlp-exporters.ts";
-import { readLoggerProvider, readMeterProvider, readTracerProvider, type FileContext } from "./providers.ts";
+import {
+  FLAT_ATTRIBUTES,
+  readLoggerProvider,
+  readMeterProvider,
+  readTracerProvider,
+  type FileContext,
+} from "./providers.ts";
 import { readPropagator, readResource } from "./resource-and-context.ts";
 import { parseYaml } from "./yaml-tree.ts";
 
@@ -63,6 +69,7 @@ export function readOtelFile(source: OtelFileSource): OtelFile {
   let resourceAttributes: ReadValue | undefined;
   const context: FileContext = {
     file: path,
+    environment: source.environment,
     set: (key, text, at) => void settings.push({ path: key, text, place: place(at) }),
     send: (signal, { value, at }) => void destinations.push({ signal, destination: value, place: place(at) }),
     setResource: (value, at) => void (resourceAttributes = { value, place: place(at) }),
@@ -141,6 +148,7 @@ function readAttributeLimits(limits: NodeReader, context: FileContext): void {
     for (const section of ["tracing", "logging"])
       context.set(`observability.${section}.limits.${key}`, String(limit.value), limit.at);
   }
+  limits.unsupported("attribute_value_depth_limit", FLAT_ATTRIBUTES);
   limits.end();
 }
 

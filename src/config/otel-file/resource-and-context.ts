@@ -28,7 +28,7 @@ export function readResource(resource: NodeReader, context: FileContext): void {
   if (serviceName !== undefined) context.set("observability.tracing.service_name", String(serviceName), resource.at);
   context.setResource(Object.freeze(others), resource.at);
   const detection = resource.map("detection/development");
-  if (detection !== undefined) readDetection(detection);
+  if (detection !== undefined) readDetection(detection, context);
   resource.unsupported("schema_url", "the resource has the schema of its own conventions");
   resource.end();
 }
@@ -69,10 +69,15 @@ function scalarOf(node: YamlNode, type: string): string | number | boolean | und
   }
 }
 
-/** The node's detectors run in any case; none waits on a network. */
-function readDetection(detection: NodeReader): void {
+/**
+ * The node's detectors run in any case; none waits on a network. `service` has the name of
+ * OTEL_SERVICE_NAME, where the attributes have none: of several settings the first counts.
+ */
+function readDetection(detection: NodeReader, context: FileContext): void {
   for (const detector of detection.maps("detectors")) {
     const [name] = detector.names;
+    const serviceName = name === "service" ? (context.environment["OTEL_SERVICE_NAME"]?.trim() ?? "") : "";
+    if (serviceName !== "") context.set("observability.tracing.service_name", serviceName, detector.at);
     if (name === undefined || !["container", "host", "process", "service"].includes(name))
       detector.warn(detector.at, `${detector.path} has no effect: there are container, host, process and service`);
   }
