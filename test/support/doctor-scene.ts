@@ -1,4 +1,5 @@
 /** Runs the doctor against real sockets on the loopback, and little servers that make one mistake each. */
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
@@ -10,6 +11,7 @@ import { createDoctor, type Doctor, type DoctorOptions } from "#telemetry/doctor
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import type { OtlpOptions } from "#telemetry/telemetry-options.ts";
 import { randomBytes } from "node:crypto";
+import { startOtlpReceiver, type OtlpReceiver, type OtlpReceiverOptions } from "./otlp-receiver.ts";
 
 export interface Diagnosis {
   readonly checks: readonly DoctorCheck[];
@@ -137,4 +139,25 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, "close");
   return port;
+}
+
+export async function receiverFor(
+  context: Pick<TestContext, "after">,
+  options: OtlpReceiverOptions = {},
+): Promise<OtlpReceiver> {
+  const receiver = await startOtlpReceiver(options);
+  context.after(() => receiver[Symbol.asyncDispose]());
+  return receiver;
+}
+
+/** The check with this finding. */
+export function finding({ checks, findings, text }: Diagnosis, id: string) {
+  const check = checks.find((candidate) => candidate.finding === id);
+  assert.ok(check, `${id} is not among ${findings.join(", ") || "no findings"}:\n${text}`);
+  return { ...check, fix: check.fix ?? "" };
+}
+
+export function assertOnly(diagnosis: Diagnosis, id: string, fix: RegExp): void {
+  assert.deepEqual(diagnosis.findings, [id], diagnosis.text);
+  assert.match(finding(diagnosis, id).fix, fix);
 }
