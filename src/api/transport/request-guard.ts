@@ -31,7 +31,7 @@ export function refuseRequest(request: GuardedRequest, policy: GuardPolicy): Bli
   const name = hostNameOf(request.host ?? "");
   if (name === undefined || !isOwnName(name, policy.allowedHosts)) {
     return new BlixardError("PERMISSION_DENIED", "the request names another host", {
-      hint: "Call the node by an address or as localhost.",
+      hint: "Call the node by an address, as localhost, or by a name that [api] allowed_hosts lists.",
     });
   }
   if (request.origin !== undefined && !isOwnOrigin(request.origin, request.host ?? "")) {
