@@ -14,15 +14,18 @@ export interface Connections {
   destroyAll(): void;
 }
 
-export function limitConnections(server: Server, limits: ConnectionLimits): Connections {
+/** `onRefused`: a connection was closed as soon as it came. */
+export function limitConnections(server: Server, limits: ConnectionLimits, onRefused: () => void): Connections {
   const sockets = new Set<Socket>();
   const counts = new Map<string, number>();
   server.maxConnections = limits.maximumConnections;
+  server.on("drop", onRefused);
   server.on("connection", (socket: Socket) => {
     const client = socket.remoteAddress ?? "";
     const count = counts.get(client) ?? 0;
     if (count >= limits.maximumConnectionsPerClient) {
       socket.destroy();
+      onRefused();
       return;
     }
     counts.set(client, count + 1);

@@ -116,7 +116,7 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
   });
   // Who has sent its request and says that nothing follows still wants the whole answer.
   Object.assign(server, { httpAllowHalfOpen: true });
-  const connections = limitConnections(server, limits);
+  const connections = limitConnections(server, limits, () => countRejected(options.metrics, "busy"));
   await listen(server, options.bind);
   const { address, port } = server.address() as AddressInfo;
   const close = (graceMs = DEFAULT_GRACE_MS): Promise<void> => closeServer(server, connections, graceMs);
@@ -181,9 +181,13 @@ function applyTls<T>(apply: () => T): T {
 }
 
 function refuse(metrics: Metrics, request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-  metrics.bind(telemetryScrapeRejected, { "blixard.telemetry.rejection_reason": "auth" }).add(1);
+  countRejected(metrics, "auth");
   if (refusal.challenges.length > 0) response.setHeader("WWW-Authenticate", [...refusal.challenges]);
   sendText(request, response, refusal.status, `${refusal.message}\n`);
+}
+
+function countRejected(metrics: Metrics, reason: "auth" | "busy"): void {
+  metrics.bind(telemetryScrapeRejected, { "blixard.telemetry.rejection_reason": reason }).add(1);
 }
 
 /** Of a path, or of a whole URL, as it is sent to proxies and must be taken by every server. Source: RFC 9112 section 3.2.2. */

@@ -162,6 +162,7 @@ describe("a hostile scraper", () => {
     await Promise.all(hostile.map((socket) => once(socket, "readable")));
     await assert.rejects(get(served, "/healthz", { localAddress: "127.0.0.2" }));
     assert.equal((await get(served, "/healthz", { localAddress: "127.0.0.3" })).status, 200);
+    assert.equal(countOf(served.engine, telemetryScrapeRejected, "busy"), 1);
     for (const socket of hostile) socket.destroy();
   });
 });

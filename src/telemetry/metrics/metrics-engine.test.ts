@@ -245,6 +245,18 @@ describe("the limit on series", () => {
     assert.equal(seriesOf(engine, limited).length, 3);
   });
 
+  test("a limit on all metrics hides neither what each has nor which overflow", () => {
+    const engine = createMetricsEngine({ clock: createManualClock(), seriesLimit: 2 });
+    const metrics = [0, 1, 2, 3].map((index) => ({ ...vmUptime, name: `blixard.test.gauge_${index}` }));
+    for (const metric of metrics) {
+      for (const id of ["a", "b", "c"]) engine.bind(metric, { "blixard.vm.id": id, "blixard.vm.name": "x" }).set(1);
+    }
+    for (const { name } of metrics) {
+      assert.equal(valueWith(engine, telemetrySeriesCount, name), 2);
+      assert.equal(valueWith(engine, telemetrySeriesOverflows, name), 2);
+    }
+  });
+
   test("there is room again when series end", () => {
     const engine = createMetricsEngine({ clock: createManualClock() });
     const first = bindNumber(engine, 0);

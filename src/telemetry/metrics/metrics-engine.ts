@@ -62,6 +62,8 @@ const DEFAULT_SERIES_LIMIT = 2_000;
 const DEFAULT_MAXIMUM_ENDED = 250_000;
 /** These would count themselves. */
 const uncounted = new Set<string>([telemetrySeriesCount.name, telemetrySeriesLimit.name]);
+/** One series a metric: a limit on all metrics must not hide which of them reach it. */
+const accounts = new Set<string>([...uncounted, telemetrySeriesOverflows.name]);
 
 export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngine {
   const { clock } = options;
@@ -117,7 +119,8 @@ export function createMetricsEngine(options: MetricsEngineOptions): MetricsEngin
     const present = byName.get(descriptor.name);
     if (present !== undefined) return present;
     const { name } = descriptor;
-    const limit = options.seriesLimits?.[name] ?? options.seriesLimit ?? descriptor.seriesLimit ?? DEFAULT_SERIES_LIMIT;
+    const limitOfAll = accounts.has(name) ? undefined : options.seriesLimit;
+    const limit = options.seriesLimits?.[name] ?? limitOfAll ?? descriptor.seriesLimit ?? DEFAULT_SERIES_LIMIT;
     const family = new Family(descriptor, limit, context, scope);
     byName.set(name, family);
     sorted = undefined;
