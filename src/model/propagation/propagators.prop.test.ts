@@ -129,12 +129,16 @@ test("formats are asked in the order that was chosen, and all of them are writte
   assert.deepEqual(Object.keys(written).toSorted(), ["b3", "traceparent", "x-amzn-trace-id"]);
 });
 
-test("W3C is read whatever was chosen, unless nothing was; it is written only when chosen", () => {
+test("W3C is read whatever was chosen, unless nothing was; it is written only when chosen, or to a process of ours", () => {
   const headers = { traceparent: `00-${traceId}-${spanId}-01`, baggage: "a=1" };
   assert.equal(extract(["b3"], headers).context?.traceId, traceId);
   assert.equal(extract(["b3"], headers).baggage, undefined);
   assert.deepEqual(extract([], headers), { context: undefined, baggage: undefined });
   assert.deepEqual(createPropagation([]).inject({ traceId, spanId, sampled: true, baggage: "a=1" }), {});
+  assert.deepEqual(createPropagation([]).injectWithin({ traceId, spanId, sampled: true, baggage: "a=1" }), {});
+  const b3 = createPropagation(["b3"]);
+  assert.deepEqual(Object.keys(b3.inject({ traceId, spanId, sampled: true })), ["b3"]);
+  assert.deepEqual(Object.keys(b3.injectWithin({ traceId, spanId, sampled: true })), ["b3", "traceparent"]);
   const { header: baggage = "" } = formatBaggage([{ key: "a", value: "1", properties: "" }]);
   assert.equal(createPropagation().inject({ traceId, spanId, sampled: true, baggage })["baggage"], "a=1");
 });

@@ -1,8 +1,9 @@
 /**
  * Trace contexts and baggage in and out of headers, in the formats of an operator's
  * choice (OTEL_PROPAGATORS). The first format that finds a context counts; all of them
- * are written. A choice without W3C's format has it added as the last one that is read:
- * Blixard's own hops (CLI to node) speak it. Pure; malformed headers are none.
+ * are written. A choice without W3C's format has it added as the last one that is read
+ * and, among Blixard's own processes, written: its own hops (CLI to node, node to etcd)
+ * speak it. Pure; malformed headers are none.
  */
 import { type BaggageMember, parseBaggage } from "../baggage.ts";
 import { formatTraceparent, parseTraceparent, type TraceContext } from "../trace-context.ts";
@@ -43,11 +44,13 @@ export interface Propagation {
   };
   /** `context.baggage` is written too. */
   inject(context: TraceContext): Headers;
+  /** For a process of Blixard's own: with W3C's format in any case, unless nothing was chosen. */
+  injectWithin(context: TraceContext): Headers;
 }
 
 export function createPropagation(names: readonly PropagatorName[] = defaultPropagators): Propagation {
   const chosen = names.filter((name) => name !== "baggage").map((name) => formats[name]);
-  const read = names.length === 0 || names.includes("tracecontext") ? chosen : [...chosen, w3c];
+  const withW3c = names.length === 0 || names.includes("tracecontext") ? chosen : [...chosen, w3c];
   const [withBaggage, withJaeger] = [names.includes("baggage"), names.includes("jaeger")];
 
   function extractBaggage(headers: HeaderReader): string | undefined {
@@ -58,20 +61,23 @@ export function createPropagation(names: readonly PropagatorName[] = defaultProp
     return parts.length === 0 ? undefined : parts.join(",");
   }
 
+  function write(context: TraceContext, written: readonly TraceFormat[]): Headers {
+    const headers: Headers = {};
+    for (const format of written) format.inject(context, headers);
+    if (context.baggage === undefined) return headers;
+    if (withBaggage) headers["baggage"] = context.baggage;
+    if (withJaeger) injectJaegerBaggage(membersOf(context.baggage), headers);
+    return headers;
+  }
+
   return {
     extract(headers) {
       let context: TraceContext | undefined;
-      for (const format of read) context ??= format.extract(headers);
+      for (const format of withW3c) context ??= format.extract(headers);
       return { context, baggage: extractBaggage(headers) };
     },
-    inject(context) {
-      const headers: Headers = {};
-      for (const format of chosen) format.inject(context, headers);
-      if (context.baggage === undefined) return headers;
-      if (withBaggage) headers["baggage"] = context.baggage;
-      if (withJaeger) injectJaegerBaggage(membersOf(context.baggage), headers);
-      return headers;
-    },
+    inject: (context) => write(context, chosen),
+    injectWithin: (context) => write(context, withW3c),
   };
 }
 

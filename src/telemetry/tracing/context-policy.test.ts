@@ -64,6 +64,14 @@ function droppedFor(telemetry: MemoryTelemetry, reason: "untrusted" | "malformed
   return telemetry.value(telemetryBaggageDropped, { "blixard.telemetry.baggage_drop_reason": reason });
 }
 
+test("etcd of the node's own is told the trace as it understands it, whatever outsiders speak", async () => {
+  const { tracing } = start({ propagators: ["b3"] });
+  await tracing.span(descriptor, { attributes: {} }, async () => {
+    assert.deepEqual(Object.keys(tracing.inject("ours")), ["b3", "traceparent"]);
+    assert.deepEqual(Object.keys(tracing.inject("stranger")), ["b3"]);
+  });
+});
+
 test("allowed baggage of a known caller is carried into every span below, and out again to those who are ours", async () => {
   const { tracing, recorded } = start();
   const headers = headersOf({ traceparent, baggage: "user=al%20ice;p=1,secret=x,team.name=core" });

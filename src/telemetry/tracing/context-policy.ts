@@ -88,7 +88,7 @@ export function injectContext(
   callee: "ours" | "stranger",
 ): Headers {
   if (context === undefined) return {};
-  if (callee === "ours" || context.baggage === undefined) return propagation.inject(context);
+  if (callee === "ours") return propagation.injectWithin(context);
   const { baggage: _, ...bare } = context;
   return propagation.inject(bare);
 }
