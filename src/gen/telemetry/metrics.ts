@@ -1360,14 +1360,14 @@ export const telemetrySeriesLimit = {
   }
 } as const;
 
-/** Series that were refused and merged because a metric had reached its limit. */
+/** Times that one more series was refused, and merged with others, because a metric had reached its limit. */
 export const telemetrySeriesOverflows = {
   name: "blixard.telemetry.series.overflows",
   prometheusName: "blixard_telemetry_series_overflows_total",
   instrument: "counter",
-  unit: "{series}",
+  unit: "{refusal}",
   valueType: "int",
-  brief: "Series that were refused and merged because a metric had reached its limit.",
+  brief: "Times that one more series was refused, and merged with others, because a metric had reached its limit.",
   attributes: {
     "blixard.telemetry.metric": {
       type: "string",

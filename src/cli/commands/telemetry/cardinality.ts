@@ -144,7 +144,7 @@ function colourOf(metric: MetricCardinality) {
 function warningsOf({ metrics }: GetCardinalityResponse, { vms }: Forecasted): readonly string[] {
   return metrics.flatMap((metric) => {
     const { name, series, limit, overflows, perVm, forecast } = metric;
-    if (overflows > 0n) return [`${name} has reached its limit of ${limit}: ${overflows} series were merged into one`];
+    if (overflows > 0n) return [`${name} has reached its limit of ${limit}: ${overflows} times one more was merged`];
     if (shareOf(metric) > NEAR_LIMIT) return [`${name} has ${series} of at most ${limit} series`];
     const then = forecast?.seriesWithAdditionalVms ?? 0n;
     return perVm && then > BigInt(limit)

@@ -222,7 +222,7 @@ test("telemetry cardinality shows who costs what, and warns of limits that are n
   assert.match(io.output, /20 more VMs fit before a limit is reached/);
   assert.match(io.errors, /warning: blixard\.vm\.cpu\.time has 2000 of at most 2400 series/);
   assert.match(io.errors, /warning: blixard\.vm\.uptime would need 9900 series with 10 more VMs; its limit is 2400/);
-  assert.match(io.errors, /warning: blixard\.a has reached its limit of 5: 7 series were merged/);
+  assert.match(io.errors, /warning: blixard\.a has reached its limit of 5: 7 times one more was merged/);
 });
 
 test("telemetry cardinality sorts as asked, and is one message as JSON and YAML", async () => {

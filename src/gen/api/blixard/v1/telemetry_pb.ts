@@ -389,7 +389,7 @@ export type MetricCardinality = Message<"blixard.v1.MetricCardinality"> & {
   limit: number;
 
   /**
-   * Series that were refused and merged, since the node was started.
+   * Times that one more series was refused and merged, since the node was started.
    *
    * @generated from field: uint64 overflows = 7;
    */
