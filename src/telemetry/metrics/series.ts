@@ -53,7 +53,7 @@ abstract class NumberSeriesBase implements NumberSeries {
   /** The observable group that keeps it, and its last collection that did; see observable-group.ts. */
   group: object | undefined = undefined;
   collection = 0;
-  encodedAttributes: Uint8Array | undefined = undefined;
+  encodedAttributes: string | undefined = undefined;
   prefix: string | undefined = undefined;
   protected readonly owner: SeriesOwner;
 
@@ -173,7 +173,7 @@ export class BucketSeries implements HistogramSeries, HistogramCell {
   position = 0;
   group: object | undefined = undefined;
   collection = 0;
-  encodedAttributes: Uint8Array | undefined = undefined;
+  encodedAttributes: string | undefined = undefined;
   prefix: string | undefined = undefined;
   /** Buckets of another program's histogram; see observed-values.ts. */
   foreignExponential: ExponentialBuckets | undefined = undefined;

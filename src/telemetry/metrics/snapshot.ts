@@ -38,8 +38,8 @@ interface SeriesBase {
   readonly removed: boolean;
   /** Set while an observable group gives the value: the instrument is an asynchronous one. */
   readonly group?: object | undefined;
-  /** The OTLP encoder's: the attributes as encoded, kept from one export to the next. */
-  encodedAttributes: Uint8Array | undefined;
+  /** The OTLP encoder's: the attributes as encoded, one character for each byte, kept from one export to the next. */
+  encodedAttributes: string | undefined;
   /** The page's: the name and labels of its line, one character for each UTF-8 byte. */
   prefix: string | undefined;
 }

@@ -269,7 +269,7 @@ class MetricsRequestBuilder {
   }
 
   /** Undefined: the point would be too large for any request, and is counted. */
-  #attributesOf(series: Series, buckets: number): Uint8Array | undefined {
+  #attributesOf(series: Series, buckets: number): string | undefined {
     const attributes = encodedAttributesOf(series, this.#scratch);
     if (attributes.length + buckets * BYTES_PER_BUCKET <= this.#maximumPointBytes) return attributes;
     this.#options.onOversized?.(1);

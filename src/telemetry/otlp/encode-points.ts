@@ -18,19 +18,20 @@ export interface Interval {
 }
 
 /**
- * The attributes of a series as bytes, tags included; the same for the same attributes.
- * They are kept on the series: they never change.
+ * The attributes of a series as they are sent, tags included, one character for each
+ * byte; the same for the same attributes. They are kept on the series: they never
+ * change. As a string: 200,000 buffers would hold up every collection of garbage.
  */
-export function encodedAttributesOf(series: Series, scratch: ProtobufWriter): Uint8Array {
+export function encodedAttributesOf(series: Series, scratch: ProtobufWriter): string {
   series.encodedAttributes ??= encodeAttributes(series, scratch);
   return series.encodedAttributes;
 }
 
-function encodeAttributes(series: Series, scratch: ProtobufWriter): Uint8Array {
+function encodeAttributes(series: Series, scratch: ProtobufWriter): string {
   const field = series.kind === "histogram" ? HISTOGRAM_ATTRIBUTES_FIELD : NUMBER_ATTRIBUTES_FIELD;
   scratch.truncate(0);
   for (const [key, value] of series.attributes) writeAttribute(scratch, field, key, value);
-  return scratch.toBytes();
+  return scratch.toByteText();
 }
 
 /** `info` and `stateset` are ones and zeros; counts are ints where the registry says so. */
@@ -43,7 +44,7 @@ export function writeNumberPoint(
   writer: ProtobufWriter,
   descriptor: MetricDescriptor,
   value: number,
-  attributes: Uint8Array,
+  attributes: string,
   startMs: number | undefined,
   timeMs: number,
   exemplar: Exemplar | undefined,
@@ -73,7 +74,7 @@ export function writeHistogramPoint(
   values: HistogramValues,
   bucketCounts: ArrayLike<number>,
   bounds: ArrayLike<number>,
-  attributes: Uint8Array,
+  attributes: string,
   interval: Interval,
 ): void {
   const mark = writer.begin(POINT_FIELD);
@@ -93,7 +94,7 @@ export function writeExponentialPoint(
   writer: ProtobufWriter,
   values: HistogramValues,
   buckets: Omit<ExponentialBuckets, "minimum" | "maximum">,
-  attributes: Uint8Array,
+  attributes: string,
   interval: Interval,
 ): void {
   const mark = writer.begin(POINT_FIELD);
@@ -120,7 +121,7 @@ export function writeEndedPoint(
   writer: ProtobufWriter,
   kind: Series["kind"],
   exponential: boolean,
-  attributes: Uint8Array,
+  attributes: string,
   interval: Interval,
 ): void {
   const mark = writer.begin(POINT_FIELD);

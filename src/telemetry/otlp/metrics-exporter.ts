@@ -63,7 +63,7 @@ export function createMetricsExporter(options: MetricsExporterOptions): MetricsE
   const stopped = new AbortController();
   const retryForMs = Math.min(options.intervalMs, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const scratch = new ProtobufWriter();
-  const identityOf = (series: Series): string => Buffer.from(encodedAttributesOf(series, scratch)).toString("latin1");
+  const identityOf = (series: Series): string => encodedAttributesOf(series, scratch);
   const deltas = new DeltaTracker({
     temporality: options.temporality ?? "cumulative",
     histogramAggregation: options.encoder.histogramAggregation ?? "explicit_bucket_histogram",

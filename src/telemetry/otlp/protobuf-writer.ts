@@ -26,6 +26,11 @@ export class ProtobufWriter {
     return Buffer.from(this.#buffer.subarray(0, this.#length));
   }
 
+  /** What was written as text, one character for each byte. */
+  toByteText(): string {
+    return this.#buffer.toString("latin1", 0, this.#length);
+  }
+
   /** Opens a nested message; close it with `end(mark)`. */
   begin(field: number): number {
     this.#reserve(2 * MAXIMUM_VARINT_BYTES);
@@ -159,20 +164,19 @@ export class ProtobufWriter {
     this.end(mark);
   }
 
-  /** Bytes that already are protobuf: whole fields, tags included. */
-  raw(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+  /** What already is protobuf, one character for each byte: whole fields, tags included. */
+  raw(byteText: string): void {
+    this.#reserve(byteText.length);
+    this.#length += this.#buffer.write(byteText, this.#length, "latin1");
   }
 
   /**
    * `raw` for length-delimited fields that are all of one number below 16, as another
    * number below 16: the same attributes belong to different fields of different points.
    */
-  rawAs(field: number, bytes: Uint8Array): void {
+  rawAs(field: number, byteText: string): void {
     const start = this.#length;
-    this.raw(bytes);
+    this.raw(byteText);
     for (let at = start; at < this.#length;) {
       this.#buffer[at++] = field * 8 + 2;
       let size = 0;
