@@ -157,10 +157,15 @@ test("a guest's spans carry the guest's resource, and share it for the export", 
   const { tracing, recorded } = start();
   const guest = { vmId: "vm-1", vmName: "web" };
   const options = { attributes: none, startTimeMs: 1_700_000_000_000, endTimeMs: 1_700_000_000_750 };
-  const boot = tracing.recordSpan(descriptor, { ...options, parent: remote, guest });
+  const attempt = tracing.startSpan(descriptor, { attributes: none });
+  const boot = tracing.recordSpan(descriptor, { ...options, parent: attempt.context, guest });
   tracing.recordSpan(descriptor, { ...options, parent: boot, guest });
-  tracing.recordSpan(descriptor, { ...options, parent: boot });
+  tracing.recordSpan(descriptor, { ...options, parent: attempt.context });
   const [first, second, own] = recorded.map(({ span }) => span.resource);
+  assert.deepEqual(
+    recorded.map(({ span }) => span.parentIsRemote),
+    [true, true, false],
+  );
   assert.equal(first?.attributes["service.name"], "blixard-guest");
   assert.equal(first.attributes["host.name"], "web");
   assert.equal(second, first);

@@ -188,8 +188,12 @@ export function createTracing(options: TracingRuntimeOptions): TracingRuntime {
       return open(descriptor, spanOptions, contextOf(spanOptions.parent, spanOptions.baggage));
     },
     recordSpan(descriptor, spanOptions) {
-      const span = open(descriptor, spanOptions, contextOf(spanOptions.parent));
-      if (spanOptions.guest !== undefined) processor.setResource(span.otelSpan, guestResource(spanOptions.guest));
+      const { guest, parent } = spanOptions;
+      const context = contextOf(parent);
+      // To a guest this process is another host, also while the parent is open here.
+      const seen = guest === undefined ? context : trace.setSpanContext(context, toSpanContext(parent));
+      const span = open(descriptor, spanOptions, seen);
+      if (guest !== undefined) processor.setResource(span.otelSpan, guestResource(guest));
       if (spanOptions.error !== undefined) span.setError(spanOptions.error);
       span.end(Math.max(spanOptions.startTimeMs, spanOptions.endTimeMs));
       return span.context;
