@@ -39,6 +39,11 @@ test("a label has no dots, no colons and no leading digit", () => {
   assert.equal(prometheusLabelName("__reserved"), "_reserved");
 });
 
+test("nothing is left without a name", () => {
+  assert.equal(prometheusLabelName(""), "_");
+  assert.equal(prometheusMetricName({ name: "", unit: "", instrument: "gauge" }), "_");
+});
+
 test("what the page calls an info, a receiver of OTLP calls it too", () => {
   const infos = Object.values<MetricDescriptor>(registry).filter(({ instrument }) => instrument === "info");
   assert.ok(infos.length > 0);

@@ -79,6 +79,8 @@ export function prometheusLabelName(key: string): string {
   return /^[0-9]/.test(name) ? `key_${name}` : name;
 }
 
+/** Never empty: of other libraries' names nobody checks that, and one empty name makes the page unreadable. */
 function sanitize(name: string): string {
+  if (name === "") return "_";
   return name.replaceAll(/[^a-zA-Z0-9_:]/g, "_").replaceAll(/_{2,}/g, "_");
 }

@@ -280,6 +280,20 @@ describe("foreign counts", () => {
     assert.equal(numberOf(engine, telemetryMeasurementsDropped), 4);
   });
 
+  test("a histogram of an infinite sum keeps its buckets", async () => {
+    const { engine } = await observeInTurn([
+      (observer) =>
+        observer.observeHistogram(
+          raftWalFsyncDuration,
+          { sum: Number.POSITIVE_INFINITY, count: 3, bounds: [1, 2], cumulativeCounts: [1, 2] },
+          {},
+        ),
+    ]);
+    const [series] = seriesOf(engine, raftWalFsyncDuration);
+    assert.ok(series?.kind === "histogram");
+    assert.deepEqual([series.sum, ...series.bucketCounts], [Infinity, 1, 1, 1]);
+  });
+
   test("falling cumulative counts never give a negative bucket", async () => {
     const { engine } = await observeInTurn([
       (observer) =>

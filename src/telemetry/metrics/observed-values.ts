@@ -73,7 +73,8 @@ export function setForeignHistogram(
 
 function isUsable(value: ForeignHistogram, bounds: readonly number[]): boolean {
   return (
-    Number.isFinite(value.sum) &&
+    // One infinite measurement makes the sum so for good; the buckets are as good as before.
+    !Number.isNaN(value.sum) &&
     Number.isSafeInteger(value.count) &&
     value.count >= 0 &&
     bounds.length <= MAXIMUM_BOUNDS &&
