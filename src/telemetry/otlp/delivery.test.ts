@@ -251,6 +251,18 @@ for (const protocol of protocols) {
     assert.equal(logged(/partial success: too old/), 1);
   });
 
+  test(`${protocol}: what a destination rejects is not told as lost in the gap that follows`, async (t) => {
+    const receiver = await startReceiver(t);
+    receiver.misbehave({ kind: "partial", rejected: 2, message: "too old" });
+    const { exporter, logged } = startPipeline(t, { otlp: endpointOf(receiver, protocol) });
+    for (const span of buildSpans(5)) exporter.enqueue(span);
+    await exporter.flush();
+    receiver.misbehave({ kind: "refuse" }, { times: 1 });
+    for (const span of buildSpans(5)) exporter.enqueue(span);
+    await exporter.flush();
+    assert.equal(logged(/for a while; nothing was lost/), 1);
+  });
+
   test(`${protocol}: an answer that is garbage, or endless, does no harm`, async (t) => {
     const receiver = await startReceiver(t);
     const { exporter, logged, state } = startPipeline(t, { otlp: endpointOf(receiver, protocol) });

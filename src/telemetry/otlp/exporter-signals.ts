@@ -120,7 +120,8 @@ export function createExporterSignals(options: ExporterSignalsOptions): Exporter
       if (errorType === undefined) standing = { ...standing, exportedItems: standing.exportedItems + count };
       else {
         standing = { ...standing, failedItems: standing.failedItems + count };
-        gap.lost(count);
+        // What a destination rejects it was there to reject.
+        if (errorType !== "rejected") gap.lost(count);
         losses.report(count);
       }
     },

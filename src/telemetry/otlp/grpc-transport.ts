@@ -70,6 +70,8 @@ function channelOptions(destination: GrpcDestination, userAgent: string): Channe
   return {
     "grpc.primary_user_agent": userAgent,
     "grpc.enable_retries": 0, // Retries are ours: the library's do not know RetryInfo.
+    // A connection of its own: what is shared stalls together, and tells only the first of several why it failed.
+    "grpc.use_local_subchannel_pool": 1,
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": MAXIMUM_RESPONSE_BYTES,
     "grpc.default_compression_algorithm":

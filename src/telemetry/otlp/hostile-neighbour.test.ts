@@ -9,6 +9,8 @@ import { vmStart } from "#gen/telemetry/spans.ts";
 import { startOtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createTelemetry } from "../create-telemetry.ts";
+import { resolveDestination } from "./destination.ts";
+import { createTransport } from "./signal-sender.ts";
 
 const HTTP_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n";
 
@@ -99,3 +101,18 @@ for (const [what, behave] of Object.entries(behaviours)) {
     });
   }
 }
+
+test("grpc: where nobody listens, each signal is told why", async (t) => {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server.close();
+  await once(server, "close");
+  for (const signal of signals) {
+    const transport = createTransport(resolveDestination({ endpoint, protocol: "grpc" }, signal), signal, "test");
+    t.after(() => transport.close());
+    const outcome = await transport.send(new Uint8Array(), new AbortController().signal);
+    assert.equal("cause" in outcome && outcome.cause, "connection_refused", signal);
+  }
+});

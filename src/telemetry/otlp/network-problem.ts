@@ -207,7 +207,7 @@ export function describeProblem(problem: NetworkProblem, detail: string): string
 function cleanDetail(detail: string): string {
   return detail
     .slice(0, 4_096)
-    .replace(/^No connection established\. Last error: (?:Error: )?/, "")
+    .replace(/^No connection established\. Last error: (?:Error: |null\b\.?)?/, "")
     .replace(/\s*\(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, "")
     .replace(/\s*\.? Resolution note:\s*$/, "")
     .replace(/(?:write EPROTO )?[0-9A-F]{8,}:error:[0-9A-F]+:SSL routines:[^:]*:([^:]*):[^\n]*/g, "$1")

@@ -229,6 +229,7 @@ test("a reason is one line in plain words, the same each time, without addresses
     reasonOf(grpcOutcome(status.UNAVAILABLE, grpcJs("Error: connect ECONNREFUSED 127.0.0.1:1"), undefined)),
     "nobody listens there (connect ECONNREFUSED 127.0.0.1:1)",
   );
+  assert.equal(reasonOf(grpcOutcome(status.UNAVAILABLE, grpcJs("null"), undefined)), "it cannot be reached");
   assert.equal(
     reasonOf(connectionOutcome({ code: "EPROTO", message: `write EPROTO ${openssl("wrong version number")}` })),
     "TLS was spoken to a port of plain text (wrong version number)",
