@@ -9,7 +9,7 @@ import { type Prometheus, startPrometheus } from "#test/support/prometheus.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 const DURATION = "blixard_vm_operation_duration_seconds";
 
 let receiver: OtlpReceiver;
