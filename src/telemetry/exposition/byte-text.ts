@@ -30,8 +30,14 @@ export function formatValue(value: number): string {
   return String(value);
 }
 
-/** A bucket's bound: canonical in OpenMetrics, where it has a point or an exponent (`1.0`, `0.005`). */
+/**
+ * A bucket's bound, the same text as from Prometheus's own libraries (Go's `%g`): series keep their
+ * `le` when a scraper changes between text and protobuf. Source: OpenMetrics 1.0, "Canonical Numbers".
+ */
 export function formatBound(bound: number): string {
-  const text = formatValue(bound);
-  return Number.isInteger(bound) && !text.includes("e") ? `${text}.0` : text;
+  if (!Number.isFinite(bound)) return formatValue(bound);
+  const [mantissa = "", exponent = ""] = bound.toExponential().split("e");
+  const power = Math.abs(Number(exponent));
+  if (Number(exponent) >= -4 && Number(exponent) < 6) return Number.isInteger(bound) ? `${bound}.0` : String(bound);
+  return `${mantissa}e${exponent.startsWith("-") ? "-" : "+"}${String(power).padStart(2, "0")}`;
 }
