@@ -62,22 +62,24 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode 
     const { telemetry } = observability;
     for (const warning of options.warnings) telemetry.logger.warn(warning);
     const startedMs = clock.monotonicMs();
-    const { addresses, facts } = await telemetry.tracing.span(
+    const { addresses, facts, context } = await telemetry.tracing.span(
       nodeStart,
       { parent: null, attributes: { "blixard.node.id": environment.identity.nodeId } },
       async (span) => {
         const started = await startParts(environment, observability, lifecycle, options.signal);
         span.setAttributes(started.facts);
-        return started;
+        return { ...started, context: span.context };
       },
     );
     board.done("node");
     const durationMs = clock.monotonicMs() - startedMs;
-    telemetry.logger.event(nodeReady, "the node serves", {
-      "blixard.node.id": environment.identity.nodeId,
-      "blixard.node.start_duration": durationMs / 1000,
-      ...facts,
-    });
+    telemetry.tracing.run(context, () =>
+      telemetry.logger.event(nodeReady, "the node serves", {
+        "blixard.node.id": environment.identity.nodeId,
+        "blixard.node.start_duration": durationMs / 1000,
+        ...facts,
+      }),
+    );
     const stop = async (): Promise<readonly StopFailure[]> => {
       board.waitingFor("node", "the node is stopping");
       const failures = await lifecycle.stop();

@@ -93,6 +93,26 @@ async function settledTrace(vm: string): Promise<Trace> {
   });
 }
 
+test("a VM's states on its way up are told in the trace of its creation, and the node's start in its own", async () => {
+  const { traceId } = await settledTrace("web");
+  const told = await waitFor("the events of the start", () => {
+    const states = receiver.logs.filter((log) => log.attributes["blixard.vm.name"] === "web");
+    const running = states.find((log) => log.attributes["blixard.vm.state"] === "running");
+    const ready = receiver.logs.find((log) => log.eventName === "blixard.node.ready");
+    return running !== undefined && ready !== undefined && { states, ready };
+  });
+  const events = told.states.filter((log) => log.eventName === "blixard.vm.state_changed");
+  assert.deepEqual(
+    events.map((log) => [log.attributes["blixard.vm.state"], log.traceId]),
+    [
+      ["preparing", traceId],
+      ["starting", traceId],
+      ["running", traceId],
+    ],
+  );
+  assert.notEqual(told.ready.traceId, "");
+});
+
 test("a trace is complete on the node although none of it is exported", async () => {
   const trace = await settledTrace("web");
   const ids = new Set(trace.spans.map((span) => span.spanId));
