@@ -241,6 +241,22 @@ test("a variable with nonsense is one warning that names it, and changes nothing
   }
 });
 
+test("headers that no export could carry are a warning, not the end of the node", () => {
+  for (const text of [
+    "x-name=%C3%A9",
+    "x-token=abc%0A",
+    "content-type=text/plain",
+    "Grpc-Timeout=1S",
+    "trace-bin=AA==",
+  ]) {
+    const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4317", OTEL_EXPORTER_OTLP_HEADERS: text };
+    const { config, warnings } = parseConfig({ environment, host });
+    assert.equal(warnings.length, 1, text);
+    assert.match(warnings[0] ?? "", /^OTEL_EXPORTER_OTLP_HEADERS is ignored: /);
+    assert.deepEqual(config.destinations.traces[0]?.headers, undefined);
+  }
+});
+
 test("values are read as the specification writes them", () => {
   const shown = (environment: Environment, path: string): string | undefined => effectOf(environment).entry(path).shown;
   const context = "observability.context.propagators";

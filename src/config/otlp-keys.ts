@@ -13,13 +13,24 @@ import {
   type DefaultContext,
   type Key,
 } from "./schema-types.ts";
-import { boolean, choice, duration, endpoint, path, secretText, text, type ValueKind } from "./value-kinds.ts";
+import {
+  boolean,
+  choice,
+  duration,
+  endpoint,
+  headerText,
+  path,
+  secretText,
+  text,
+  type ValueKind,
+} from "./value-kinds.ts";
 
 const TRACING = "observability.tracing";
 
-const headers = map(secretText, {
-  keyPattern: /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/,
-  keyExpectation: "expected a header name (letters, digits and -)",
+const headers = map(headerText, {
+  keyPattern:
+    /^(?!(?:content-(?:type|length|encoding)|host|te|connection)$|grpc-|.*-bin$)[a-z0-9!#$%&'*+.^_`|~-]{1,256}$/i,
+  keyExpectation: "expected a header name (letters, digits and -) that exports do not set by themselves",
 });
 const protocol = choice("grpc", "http/protobuf", "http/json");
 const compression = choice("gzip", "none");

@@ -57,7 +57,7 @@ test("a string may come from a file: bounded, without its last newline, and hidd
       );
     }
     await writeFile(join(directory, "token"), "two\nlines\n");
-    await assert.rejects(loadText('"${file:token}"'), /without control characters/);
+    await assert.rejects(loadText('"${file:token}"'), /of printable ASCII/);
   } finally {
     await rm(directory, { recursive: true });
   }

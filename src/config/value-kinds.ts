@@ -136,6 +136,19 @@ export const secretText: ValueKind<Secret> = textKind<Secret, "">({
   show: () => REDACTED,
 });
 
+/** As HTTP and gRPC take it. */
+export const headerText: ValueKind<Secret> = textKind<Secret, "">({
+  type: "string (secret)",
+  unit: "",
+  secret: true,
+  expectation: "expected a string",
+  parse: (value) =>
+    /^[\u0020-\u007e]{1,8192}$/.test(value)
+      ? new Secret(value)
+      : new Refusal("expected 1 to 8192 characters of printable ASCII (no newline at the end)"),
+  show: () => REDACTED,
+});
+
 export function choice<const V extends string>(...values: readonly V[]): ValueKind<V> {
   const expectation = `expected ${listed(values)}`;
   return textKind<V, "">({
