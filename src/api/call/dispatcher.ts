@@ -164,6 +164,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const responseSizer = createMessageSizer(framing, (bytes) => measurement.responseSize(bytes));
       const values = createContextValues().set(callKey, call);
       const universal = parseRequest(() => universalRequestFromNodeRequest(request, response, undefined, values));
+      // By hand: what AbortSignal.any makes for a call stays until a full collection of garbage.
+      const gone = universal?.signal;
+      gone?.addEventListener("abort", () => call.abort.abort(gone.reason), { once: true });
       const body = readBody(request, {
         signal: call.abort.signal,
         idleTimeoutMs: call.method?.methodKind === "bidi_streaming" ? undefined : limits.requestIdleTimeoutMs,
@@ -173,10 +176,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const result =
         universal === undefined
           ? badRequest(call)
-          : describeRefusal(
-              call,
-              await handler({ ...universal, signal: AbortSignal.any([universal.signal, call.abort.signal]), body }),
-            );
+          : describeRefusal(call, await handler({ ...universal, signal: call.abort.signal, body }));
       await writeResponse(result, response, {
         stallTimeoutMs: limits.responseStallTimeoutMs,
         onBytes: (bytes) => responseSizer.add(bytes),
