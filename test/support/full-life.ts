@@ -163,8 +163,7 @@ class FullLife {
     const refused = this.#receiver.requests.length;
     await waitFor("exports to fail", () => this.#receiver.requests.length > refused + 3, DEADLINE_MS);
     this.#receiver.misbehave(undefined);
-    const points = this.#receiver.points.length;
-    await this.#receiver.waitFor(({ points: now }) => now.length > points, DEADLINE_MS);
+    await waitFor("the gap to be told", () => this.#sawEvent("blixard.telemetry.gap"), DEADLINE_MS);
   }
 
   /** The daemon is killed and adopts its guests; the guardian is killed and takes its guests with it. */
