@@ -62,7 +62,7 @@ interface Rendering {
 }
 
 /** Longest time without a pause for others, about. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 const RETRY_AFTER_SECONDS = "1";
 const STREAM_BUFFER_BYTES = 262_144;
 
