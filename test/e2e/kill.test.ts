@@ -120,10 +120,15 @@ async function converges(what: string, expected: ReadonlyMap<string, Expectation
 async function hasNoStrangers(what: string, expected: ReadonlyMap<string, Expectation>): Promise<void> {
   const vms = await listVms();
   const running = vms.filter((vm) => expected.get(vm.name) === "running").map((vm) => vm.id);
-  const hypervisors = await waitFor(`${what}: as many hypervisors as running VMs`, async () => {
-    const found = await hypervisorVmIds();
-    return found.length === running.length && found;
-  });
+  const hypervisors = await waitFor(
+    `${what}: as many hypervisors as running VMs`,
+    async () => {
+      const found = await hypervisorVmIds();
+      return found.length === running.length && found;
+    },
+    // A guest that is asked to stop has half a minute, and on a busy machine takes it.
+    120_000,
+  );
   assert.deepEqual(hypervisors.toSorted(), running.toSorted(), what);
 }
 
