@@ -41,6 +41,10 @@ export function isAlive(identity: ProcessIdentity): boolean {
   );
 }
 
+export function isSameProcess(one: ProcessIdentity, other: ProcessIdentity): boolean {
+  return one.pid === other.pid && one.startTicks === other.startTicks && one.bootId === other.bootId;
+}
+
 export interface ProcessStat {
   /** One letter, as in proc(5). */
   readonly state: string;

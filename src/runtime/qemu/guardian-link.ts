@@ -10,7 +10,7 @@ import { guardianExited } from "#gen/telemetry/events.ts";
 import { nodeGuardianConnected, nodeGuardianExits } from "#gen/telemetry/metrics.ts";
 import type { Clock } from "#model/clock.ts";
 import { BlixardError } from "#model/errors.ts";
-import { isAlive } from "#process/identity.ts";
+import { isAlive, isSameProcess } from "#process/identity.ts";
 import type { Telemetry } from "#telemetry/port.ts";
 
 export interface GuardianLink {
@@ -61,11 +61,15 @@ export function createGuardianLink(options: GuardianLinkOptions): GuardianLink {
     if (stopped.signal.aborted) return;
     current = undefined;
     connected.set(0);
-    reportLoss(client);
+    let hasExited = false;
     for (let failures = 0; !stopped.signal.aborted; failures++) {
       try {
+        hasExited ||= reportIfExited(client, isAlive(client.hello.identity));
         const next = await connect();
-        options.onReconnected(next.client, await next.client.list());
+        // The kernel closes a dying process's sockets before it counts as dead: its successor proves its end.
+        hasExited ||= reportIfExited(client, isSameProcess(next.client.hello.identity, client.hello.identity));
+        if (!hasExited) telemetry.logger.warn("the connection to the guardian broke off", describe(client));
+        await tellGuests(next.client);
         return;
       } catch (error) {
         if (stopped.signal.aborted) return;
@@ -76,15 +80,21 @@ export function createGuardianLink(options: GuardianLinkOptions): GuardianLink {
     }
   }
 
-  function reportLoss({ hello }: GuardianClient): void {
-    if (isAlive(hello.identity)) {
-      telemetry.logger.warn("the connection to the guardian broke off", { "process.pid": hello.identity.pid });
-      return;
+  /** A connection that cannot even list is given up: its own follower takes the next step. */
+  async function tellGuests(client: GuardianClient): Promise<void> {
+    try {
+      options.onReconnected(client, await client.list());
+    } catch (error) {
+      telemetry.logger.error("the guardian does not tell its guests, connecting anew", {}, error);
+      client.close();
     }
+  }
+
+  function reportIfExited(client: GuardianClient, stillRuns: boolean): boolean {
+    if (stillRuns) return false;
     exits.add(1);
-    telemetry.logger.event(guardianExited, "the guardian died, and its guests with it", {
-      "process.pid": hello.identity.pid,
-    });
+    telemetry.logger.event(guardianExited, "the guardian died, and its guests with it", describe(client));
+    return true;
   }
 
   async function waitForClient(): Promise<GuardianClient> {
@@ -117,6 +127,10 @@ export function createGuardianLink(options: GuardianLinkOptions): GuardianLink {
       connected.remove();
     },
   };
+}
+
+function describe({ hello }: GuardianClient): { readonly "process.pid": number } {
+  return { "process.pid": hello.identity.pid };
 }
 
 function unavailable(): BlixardError {
