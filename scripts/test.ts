@@ -5,6 +5,8 @@
 //   npm test -- unit integration  some groups of tests
 //   npm test -- src/store         the tests below a folder, or one file
 //
+// What needs the real Collector, Jaeger and others is not here: `npm run test:stack` (scripts/test-stack.ts).
+//
 // All tests go through one run of node:test, so that its closing lines count all of them. The run fails when a
 // check or a test fails, when fewer tests ran than `.ci/minimum-tests` says, and when a process that a test
 // started is still there afterwards.
@@ -36,6 +38,7 @@ const CHECKS: Record<string, string[]> = {
 const GROUPS: Record<string, string[]> = {
   e2e: ["test/docs/**/*.test.ts", "test/e2e/**/*.test.ts"],
   integration: ["test/integration/**/*.test.ts", "test/simulation/**/*.test.ts"],
+  deploy: ["test/deploy/**/*.test.ts"],
   unit: ["{src,scripts,images,bench}/**/*.test.ts", "test/*.test.ts", "test/support/**/*.test.ts"],
 };
 
@@ -52,7 +55,7 @@ async function main(parts: string[]): Promise<boolean> {
     failures.push(...(await build()));
     failures.push(...(await runTests(files, everything ? readMinimum() : 1)));
   } else if (parts.some((part) => part !== "checks")) {
-    failures.push(`no tests in ${parts.join(" ")}`);
+    failures.push(`no tests in ${parts.join(" ")} (those of test/stack are run by \`npm run test:stack\`)`);
   }
   for (const failure of failures) console.error(`npm test: ${failure}`);
   return failures.length === 0;
@@ -76,7 +79,8 @@ function listPart(part: string): string[] {
   if (part === "checks") return [];
   if (part in GROUPS) return listGroups([part]);
   const path = relative(repositoryDir, part);
-  return part.endsWith(".ts") && existsSync(path) ? [path] : globSync(`${path}/**/*.test.ts`).toSorted();
+  const files = part.endsWith(".ts") && existsSync(path) ? [path] : globSync(`${path}/**/*.test.ts`).toSorted();
+  return files.filter((file) => !file.startsWith("test/stack/"));
 }
 
 function readMinimum(): number {
