@@ -4,7 +4,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { createManualClock, type ManualClock } from "#test/support/manual-clock.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import type { EncodedRequest } from "../otlp/encoded-request.ts";
@@ -55,7 +54,6 @@ async function start(t: TestContext, maximumBytesPerSecond?: number): Promise<Sc
     async turnUntil(what, condition) {
       await waitFor(what, async () => {
         if (!condition()) await clock.advance(1_000);
-        await delay(1);
         return condition();
       });
     },
