@@ -51,6 +51,7 @@ export async function startObservability(
   const telemetryOptions = await telemetryOptionsOf(config, resource, terminal);
   const telemetry = createTelemetry({ ...telemetryOptions, clock: options.clock, registerGlobally: true });
   telemetry.metrics.bind(nodeBuildInfo, {
+    "blixard.node.id": identity.nodeId,
     "service.version": options.version,
     "process.runtime.name": "nodejs",
     "process.runtime.version": process.versions.node,

@@ -452,15 +452,19 @@ export const nodeState = {
   }
 } as const;
 
-/** What this node runs. */
+/** What this node is called, and what it runs. */
 export const nodeBuildInfo = {
   name: "blixard.node.build.info",
   prometheusName: "blixard_node_build_info",
   instrument: "info",
   unit: "{build}",
   valueType: "int",
-  brief: "What this node runs.",
+  brief: "What this node is called, and what it runs.",
   attributes: {
+    "blixard.node.id": {
+      type: "string",
+      requirement: "required"
+    },
     "service.version": {
       type: "string",
       requirement: "required"

@@ -276,7 +276,12 @@ test("two metrics of one name and different instruments: the second counts nothi
 });
 
 describe("infos and statesets", () => {
-  const build = { "service.version": "1.0", "process.runtime.name": "nodejs", "process.runtime.version": "26" };
+  const build = {
+    "blixard.node.id": "node-1",
+    "service.version": "1.0",
+    "process.runtime.name": "nodejs",
+    "process.runtime.version": "26",
+  };
 
   test("an info is 1 until it is removed", () => {
     const engine = createMetricsEngine({ clock: createManualClock() });
