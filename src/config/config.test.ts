@@ -82,6 +82,19 @@ test("the guide's vendor blocks switch the export on by their endpoint alone", (
   }
 });
 
+test("metrics go as a Datadog agent wants them, and cumulative to everybody else, unless the operator says how", () => {
+  const temporalityOf = (text: string, environment = {}): unknown =>
+    load(text, { environment }).config.destinations.metrics[0]?.temporality;
+  assert.equal(temporalityOf(guide.datadog), "delta");
+  assert.equal(temporalityOf(guide.grafanaCloud), "cumulative");
+  assert.equal(temporalityOf(guide.quickSetup), "cumulative");
+  assert.equal(temporalityOf(`${guide.datadog}[observability.metrics]\ntemporality = "cumulative"\n`), "cumulative");
+  const environment = { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "LowMemory" };
+  assert.equal(temporalityOf(guide.datadog, environment), "lowmemory");
+  const elsewhere = `[observability.metrics]\notlp_endpoint = "http://collector:4317"\n`;
+  assert.equal(temporalityOf(guide.datadog + elsewhere), "cumulative", "it is the metrics' own endpoint that counts");
+});
+
 test("the guide's blocks load verbatim one below the other: the last endpoint counts, and warnings say so", () => {
   const { config, warnings } = load(`${guide.quickSetup}\n${guide.grafanaCloud}\n${guide.datadog}`);
   const { tracing, metrics } = config.observability;

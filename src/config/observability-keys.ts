@@ -1,4 +1,5 @@
 /** The keys of `[observability]`: what the node tells of itself, to whom, within which bounds. */
+import { otlpVendorOf } from "#model/otlp-vendors.ts";
 import { list, map } from "./collection-kinds.ts";
 import { followingOtlpKeys, tracingOtlpKeys } from "./otlp-keys.ts";
 import { optional, section, withComputedDefault, withDefault } from "./schema-types.ts";
@@ -74,9 +75,13 @@ const metrics = section("Metrics.", {
     30_000,
     "Deadline of one export by OTLP, all attempts together.",
   ),
-  temporality: withDefault(
+  temporality: withComputedDefault(
     choice("cumulative", "delta", "lowmemory"),
-    "cumulative",
+    '`"delta"` for a Datadog agent (host `datadog-agent`), else `"cumulative"`',
+    ({ get }) => {
+      const endpoint = get("observability.metrics.otlp_endpoint");
+      return (typeof endpoint === "string" ? otlpVendorOf(endpoint)?.temporality : undefined) ?? "cumulative";
+    },
     "How sums and histograms go out by OTLP. `delta`: as differences, as Datadog wants them; `lowmemory`: only where that costs nothing.",
   ),
   histogram_aggregation: withDefault(
@@ -134,6 +139,11 @@ const tracing = section("Traces. VM operations are recorded for `blixard vm trac
     decimal({ minimum: 0, maximum: 1 }),
     1,
     "Share of traces that is exported; traces with errors are in any case.",
+  ),
+  id_generator: withDefault(
+    choice("random", "xray"),
+    "random",
+    "How trace ids are made. `xray`: they begin with the time, which AWS X-Ray asked for until 2023; those of `blixard` commands always do.",
   ),
   slow_thresholds: optional(
     map(duration({ minimumMs: 0, maximumMs: 86_400_000 }), signalName),

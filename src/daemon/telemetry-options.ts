@@ -44,6 +44,7 @@ export async function telemetryOptionsOf(
     tracing: {
       enabled,
       samplingRatio: tracing.samplingRatio,
+      idGenerator: tracing.idGenerator,
       ...(tracing.slowThresholdsMs === undefined ? {} : { slowThresholdsMs: tracing.slowThresholdsMs }),
       recorder: { maximumSpans: maxSpans, maximumBytes: maxSizeBytes },
       destinations: traces,

@@ -38,12 +38,13 @@ import { type ContextPolicy, createContextPolicy } from "./tracing/context-polic
 import { createInertTracing } from "./tracing/inert-tracing.ts";
 import { createExceptions, type Exceptions, notingExceptions } from "./tracing/exceptions.ts";
 import { createThirdPartyMetrics } from "./third-party/third-party-metrics.ts";
+import { createRandomIds } from "./tracing/random-ids.ts";
 import { createTracing, type TracingRuntime } from "./tracing/tracing.ts";
 
 /** How the page is served; what is on it, telemetry knows. */
 export type ListenerOptions = Pick<
   MetricsServerOptions,
-  "bind" | "readiness" | "limits" | "tls" | "basicAuth" | "bearerToken" | "created"
+  "bind" | "readiness" | "knownNodes" | "limits" | "tls" | "basicAuth" | "bearerToken" | "created"
 > & {
   /** `otel_scope_*` labels on every series; default false. */
   readonly scopeLabels?: boolean | undefined;
@@ -55,7 +56,7 @@ export interface TelemetryRuntime extends Telemetry {
   /** Who this node is, on all its signals. */
   readonly resource: SpanResource;
   readonly clock: Clock;
-  /** Opens `/metrics`, `/healthz` and `/readyz`. The caller closes it. */
+  /** Opens `/metrics`, `/discovery/prometheus`, `/healthz` and `/readyz`. The caller closes it. */
   startMetricsServer(options: ListenerOptions): Promise<MetricsServer>;
   /** The least severity that is logged now. */
   logLevel(): LogLevel;
@@ -234,6 +235,7 @@ function createSpans(
     exceptions,
     metrics,
     now: () => clock.now(),
+    ids: createRandomIds(tracing.idGenerator === "xray" ? { traceTime: () => clock.now() } : {}),
   });
 }
 

@@ -100,6 +100,8 @@ export interface TracingOptions {
   readonly enabled: boolean;
   /** Share of new traces that is exported, 0 to 1. Recording does not depend on it. */
   readonly samplingRatio: number;
+  /** `xray`: trace ids begin with the time, as AWS X-Ray's own do. Default `random`. */
+  readonly idGenerator?: "random" | "xray";
   /** The trace is exported when a span of this name lasts longer, whatever the ratio. */
   readonly slowThresholdsMs?: Readonly<Record<string, number>>;
   /** Bounds of the ring; default 20,000 spans and 32 MiB. */

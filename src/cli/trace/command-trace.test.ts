@@ -16,6 +16,13 @@ test("without TRACEPARENT a command is the root of a new trace that is not sampl
   assert.equal(trace.finish(outcome).at(-1)?.parentSpanId, "");
 });
 
+test("a trace that a command begins has an id with the time in it, as X-Ray wants it", () => {
+  const io = new FakeCliIo();
+  const { traceId } = new CommandTrace("vm create", io, true).context;
+  assert.equal(Number.parseInt(traceId.slice(0, 8), 16), Math.floor(io.startTimeMs / 1_000));
+  assert.match(traceId, /^[0-9a-f]{32}$/);
+});
+
 test("a malformed TRACEPARENT starts a new trace", () => {
   const trace = new CommandTrace("vm create", new FakeCliIo({ environment: { TRACEPARENT: "00-zz-zz-01" } }), true);
   assert.equal(trace.context.sampled, false);

@@ -11,7 +11,7 @@
  * handing in takes would cost it a tenth of its time. Then the node starts the trace.
  */
 import { formatBaggage, parseBaggage } from "#model/baggage.ts";
-import { formatTraceparent, parseTraceparent, type TraceContext } from "#model/trace-context.ts";
+import { formatTraceparent, parseTraceparent, timedTraceId, type TraceContext } from "#model/trace-context.ts";
 
 export interface TraceSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -76,7 +76,7 @@ export class CommandTrace {
     this.#recorded = recorded || inherited !== undefined;
     this.#parentSpanId = inherited?.spanId ?? "";
     this.context = {
-      traceId: inherited?.traceId ?? sources.randomHex(16),
+      traceId: inherited?.traceId ?? timedTraceId(sources.startTimeMs, sources.randomHex(12)),
       spanId: sources.randomHex(8),
       sampled: inherited?.sampled ?? false,
       ...(inherited?.traceState === undefined ? {} : { traceState: inherited.traceState }),

@@ -33,8 +33,9 @@ export function readTracerProvider(provider: NodeReader, context: FileContext): 
   const ratio = sampler === undefined ? 1 : readSampler(sampler);
   context.set(`${TRACING}.sampling_ratio`, String(ratio), sampler?.at ?? provider.at);
   const generator = provider.map("id_generator");
-  if (generator !== undefined && generator.names.join() !== "random")
-    generator.warn(generator.at, `${generator.path} has no effect: ids are random`);
+  const [made = ""] = generator?.names ?? [];
+  if (made === "random" || made === "xray") context.set(`${TRACING}.id_generator`, made, generator?.at ?? provider.at);
+  else generator?.warn(generator.at, `${generator.path} has no effect: it knows random and xray`);
   provider.unsupported("tracer_configurator/development", "all spans of the node are recorded");
   provider.end();
 }

@@ -246,6 +246,20 @@ test("disabled switches everything off", () => {
   assert.deepEqual(config.destinations, { traces: [], metrics: [], logs: [] });
 });
 
+test("the file says how trace ids are made, by the generators that there are", () => {
+  const generatedBy = (generator: string) => {
+    const processors = "processors: [{ batch: { exporter: { otlp_grpc: } } }]";
+    const text = `file_format: "1.1"\ntracer_provider:\n  ${processors}\n  id_generator: { ${generator} }\n`;
+    const { config, warnings } = load(text, {}, `[observability.tracing]\nid_generator = "xray"\n`);
+    return [config.observability.tracing.idGenerator, ...warnings.filter((line) => line.includes("id_generator"))];
+  };
+  assert.deepEqual(generatedBy("random:"), ["random"]);
+  assert.deepEqual(generatedBy("xray:"), ["xray"]);
+  const [made, warning] = generatedBy("snowflake:");
+  assert.equal(made, "xray");
+  assert.match(warning ?? "", /:4:17: tracer_provider\.id_generator has no effect: it knows random and xray/);
+});
+
 test("what has no meaning here is a warning with its line and column", () => {
   const { warnings } = load(`file_format: "1.9"
 tracer_provider:

@@ -6,6 +6,7 @@ import { telemetryCanary as canaryEvent } from "#gen/telemetry/events.ts";
 import { telemetryCanary as canaryMetric } from "#gen/telemetry/metrics.ts";
 import { telemetryCanary as canarySpan } from "#gen/telemetry/spans.ts";
 import type { RecordedSpan, SpanResource, SpanScope } from "#model/recorded-span.ts";
+import { timedTraceId } from "#model/trace-context.ts";
 import type { LogRecord } from "../logging/log-record.ts";
 import type { NumberSeries } from "../metrics/snapshot.ts";
 import type { OtlpSignal } from "../otlp/destination.ts";
@@ -34,7 +35,7 @@ export interface CanaryOptions {
 export function createCanary(options: CanaryOptions): Canary {
   const { resource, scope, now, randomHex } = options;
   const id = randomHex(8);
-  const context = { traceId: randomHex(16), spanId: randomHex(8), sampled: true };
+  const context = { traceId: timedTraceId(now(), randomHex(12)), spanId: randomHex(8), sampled: true };
   const timeMs = now();
   const attributes = { "blixard.telemetry.canary_id": id };
   const startUnixNano = BigInt(Math.floor(timeMs * 1_000)) * 1_000n;

@@ -9,6 +9,7 @@
  */
 import { isIP } from "node:net";
 import { BlixardError } from "#model/errors.ts";
+import { otlpVendorOfHost } from "#model/otlp-vendors.ts";
 import { Secret } from "#model/secret.ts";
 import type { OtlpOptions, OtlpProtocol, OtlpTlsOptions } from "../telemetry-options.ts";
 import { MAXIMUM_REQUEST_BYTES, type RequestLimits } from "./encoded-request.ts";
@@ -50,11 +51,6 @@ const JSON_TARGET_BYTES = 128 * 1024;
 const GRPC_PORT = 4317;
 const HTTP_PORT = 4318;
 
-/** Vendors whose address says what they speak. */
-const vendors: readonly { readonly host: RegExp; readonly protocol: OtlpProtocol; readonly basePath: string }[] = [
-  { host: /^otlp-gateway-[a-z0-9-]+\.grafana\.net$/, protocol: "http/protobuf", basePath: "/otlp" },
-];
-
 const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Printable ASCII: anything else is refused by gRPC, and CR or LF would forge headers. */
 const HEADER_VALUE = /^[\u0020-\u007e]*$/;
@@ -65,7 +61,7 @@ const RESERVED_HEADERS = new Set(["content-type", "content-length", "content-enc
 export function resolveDestination(options: OtlpOptions, signal: OtlpSignal): Destination {
   const { url, secure } = parseEndpoint(options);
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const vendor = vendors.find((candidate) => candidate.host.test(host));
+  const vendor = otlpVendorOfHost(host);
   const protocol = options.protocol ?? vendor?.protocol ?? protocolOf(url);
   const base = {
     secure,

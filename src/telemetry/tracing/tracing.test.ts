@@ -209,9 +209,20 @@ test("tracing that is switched off still passes a caller's context on", async ()
 
 test("ids are never all zero, even from a generator that stutters", () => {
   let fills = 0;
-  const ids = createRandomIds((buffer) => buffer.fill(fills++ === 0 ? 0 : 7));
+  const ids = createRandomIds({ fill: (buffer) => buffer.fill(fills++ === 0 ? 0 : 7) });
   assert.equal(ids.generateTraceId(), "07".repeat(16));
   assert.equal(ids.generateSpanId(), "07".repeat(8));
+});
+
+test("trace ids for X-Ray begin with the second they are made in, and are random after it", () => {
+  let now = 1_480_615_200_999;
+  const ids = createRandomIds({ traceTime: () => now });
+  const [first, second] = [ids.generateTraceId(), ids.generateTraceId()];
+  for (const id of [first, second]) assert.match(id, /^58406520[0-9a-f]{24}$/);
+  assert.notEqual(first, second);
+  now += 1_000;
+  assert.match(ids.generateTraceId(), /^58406521/);
+  assert.match(ids.generateSpanId(), /^(?!58406521)[0-9a-f]{16}$/);
 });
 
 test("spans are counted by what becomes of them and where they come from", () => {

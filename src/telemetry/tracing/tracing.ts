@@ -78,6 +78,7 @@ export interface TracingRuntimeOptions {
   readonly metrics: Metrics;
   /** Unix time in ms with fractions. */
   readonly now: () => number;
+  /** Default random. */
   readonly ids?: RandomIds;
 }
 
