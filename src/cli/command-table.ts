@@ -90,6 +90,15 @@ export const commandTable: Readonly<Record<string, NounEntry>> = {
       },
     },
   },
+  guardian: {
+    summary: "the parent of a node's guests",
+    verbs: {
+      run: {
+        summary: "Runs a node's guardian in the foreground, as a service.",
+        load: async () => (await import("./commands/guardian/run.ts")).guardianRun,
+      },
+    },
+  },
   cluster: {
     summary: "the nodes together",
     verbs: {

@@ -109,6 +109,11 @@ export const configSchema = {
       "QEMU's machine type; `auto` takes microvm where the host's TSC frequency is known.",
     ),
     qemu_binary: withDefault(text(), "qemu-system-x86_64", "Name or path of QEMU."),
+    guardian: withDefault(
+      choice("auto", "service"),
+      "auto",
+      "Who starts the guardian, the parent of all guests: `auto`, the node when there is none; `service`, somebody else by `blixard guardian run`, such as its systemd unit.",
+    ),
     user: optional(userName, "User that guests run as, when the node runs as root."),
   }),
   store: section("Where the cluster's state is. Without `endpoints`, an etcd of the node's own.", {

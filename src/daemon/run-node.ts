@@ -3,6 +3,7 @@
  * serves, waits for a signal, stops it. A second signal ends the process at once.
  */
 import type { Config } from "#config/config.ts";
+import { notifyServiceManager, type ServiceState } from "#process/service-manager.ts";
 import { startNode } from "./start-node.ts";
 
 export interface RunNodeOptions {
@@ -28,12 +29,22 @@ export async function runNode(config: Config, { version, warnings }: RunNodeOpti
     const node = await startNode({ config, version, warnings, signal: stopping.signal });
     if (node === undefined) return 0;
     process.stdout.write(`${node.readyLine}\n`);
+    await tell("ready", node.readyLine);
     if (!stopping.signal.aborted) {
       await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve, { once: true }));
     }
+    void tell("stopping");
     const failures = await node.stop();
     return failures.length === 0 ? 0 : 3;
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
+}
+
+/** It serves all the same, but the service manager will give it up. */
+async function tell(state: ServiceState, status?: string): Promise<void> {
+  const options = { environment: process.env, ...(status === undefined ? {} : { status }) };
+  await notifyServiceManager(state, options).catch((error: unknown) => {
+    process.stderr.write(`blixard: ${String(error)}\n`);
+  });
 }

@@ -10,12 +10,10 @@
  * Guests are never stopped from here: they belong to the guardian.
  */
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiServer } from "#api/api-server.ts";
 import { createApiServices } from "#api/api-services.ts";
 import type { Config } from "#config/config.ts";
-import { currentUserId, resolveRunDirectory } from "#config/paths.ts";
 import { nodeReady } from "#gen/telemetry/events.ts";
 import { nodeStart, nodeStartListen, nodeStartProbe, nodeStartStore } from "#gen/telemetry/spans.ts";
 import { BlixardError } from "#model/errors.ts";
@@ -26,6 +24,7 @@ import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createConsensusReader } from "./consensus-reader.ts";
 import { ensureDataDirectory, ensureNodeIdentity } from "./data-directory.ts";
 import { writeEndpointsFile } from "./endpoints-file.ts";
+import { ensureRunDirectory } from "./guardian-program.ts";
 import { Lifecycle, type StopFailure } from "./lifecycle.ts";
 import type { NodeEnvironment } from "./node-environment.ts";
 import { createReadinessBoard, startObservability, type Observability } from "./start-observability.ts";
@@ -109,10 +108,7 @@ async function prepareHost(
     description: `node ${config.node.id}`,
   });
   lifecycle.started({ name: "data directory", stop: () => lock.release(), stopTimeoutMs: 1_000 });
-  const runDirectory = config.node.runDir ?? resolveRunDirectory(dataDir, process.env, currentUserId());
-  await mkdir(runDirectory, { recursive: true });
-  // An unprivileged hypervisor must be able to pass through to its own directory.
-  await chmod(runDirectory, 0o711);
+  const runDirectory = await ensureRunDirectory(config);
   const random = Math.random;
   const newClusterId =
     config.store.endpoints === undefined

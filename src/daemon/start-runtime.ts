@@ -1,10 +1,10 @@
 /** The runtime that the configuration asks for, started: the guardian found or made, the host probed. */
-import { join } from "node:path";
 import { currentUserId } from "#config/paths.ts";
 import { createQemuRuntime } from "#runtime/qemu/qemu-runtime.ts";
 import type { Runtime, RuntimeCapabilities } from "#runtime/runtime.ts";
 import { createSimulatedRuntime } from "#runtime/simulated/simulated-runtime.ts";
 import type { Telemetry } from "#telemetry/port.ts";
+import { guardianEntry } from "./guardian-program.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeEnvironment } from "./node-environment.ts";
 
@@ -26,12 +26,12 @@ export async function startRuntime(environment: RuntimeEnvironment, lifecycle: L
 }
 
 function createRuntime({ config, clock, telemetry, tools, runDirectory }: RuntimeEnvironment): Runtime {
-  const { driver, qemuBinary, accelerator, machine, user } = config.runtime;
+  const { driver, qemuBinary, accelerator, machine, user, guardian } = config.runtime;
   if (driver === "simulated") return createSimulatedRuntime({ clock });
   return createQemuRuntime({
     dataDir: config.node.dataDir,
     runDir: runDirectory,
-    guardianProgram: { entryPath: guardianEntry() },
+    guardianProgram: guardian === "service" ? undefined : { entryPath: guardianEntry() },
     qemuBinary,
     tools,
     accelerator,
@@ -41,10 +41,4 @@ function createRuntime({ config, clock, telemetry, tools, runDirectory }: Runtim
     clock,
     telemetry,
   });
-}
-
-/** In its room when run from source; in a bundle beside the entry, of which this is a chunk. */
-function guardianEntry(): string {
-  const fromSource = import.meta.filename.endsWith(".ts");
-  return join(import.meta.dirname, fromSource ? "../guardian/main.ts" : "../guardian.js");
 }

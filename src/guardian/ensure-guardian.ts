@@ -1,4 +1,4 @@
-/** Finds the node's guardian, or starts one: the daemon's way in. */
+/** Finds the node's guardian, or starts one unless that is somebody else's business: the daemon's way in. */
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,7 +15,8 @@ export interface EnsureGuardianOptions {
   readonly stateDir: string;
   /** In the run directory; at most 107 bytes. */
   readonly socketPath: string;
-  readonly program: GuardianProgram;
+  /** undefined: it is run as a service, and only found here. */
+  readonly program: GuardianProgram | undefined;
   readonly onExited: (guest: GuestReport) => void;
   /** Without guests and clients it ends after this time; default 60 s. */
   readonly idleTimeoutMs?: number;
@@ -48,8 +49,7 @@ export async function ensureGuardian(options: EnsureGuardianOptions): Promise<En
     try {
       const found = await findGuardian(options);
       if (found !== undefined) return { client: found, adopted: true };
-      const started = await startGuardianProcess(options);
-      if (started) {
+      if (options.program !== undefined && (await startGuardianProcess(options, options.program))) {
         const client = await findGuardian(options);
         if (client !== undefined) return { client, adopted: false };
       }
@@ -57,12 +57,19 @@ export async function ensureGuardian(options: EnsureGuardianOptions): Promise<En
       if (!isWorthRetrying(error) || performance.now() > end) throw error;
     }
     if (performance.now() > end) {
-      throw new BlixardError("GUARDIAN_UNAVAILABLE", "no guardian could be found or started in time", {
-        hint: `look into ${join(options.stateDir, "guardian.log")}`,
-      });
+      throw unavailable(options);
     }
     await delay(RETRY_MS);
   }
+}
+
+function unavailable({ program, stateDir }: EnsureGuardianOptions): BlixardError {
+  const log = `look into ${join(stateDir, "guardian.log")}`;
+  return program === undefined
+    ? new BlixardError("GUARDIAN_UNAVAILABLE", "no guardian runs, and runtime.guardian leaves it to a service", {
+        hint: `start it (systemctl start blixard-guardian, or \`blixard guardian run\`), or ${log}`,
+      })
+    : new BlixardError("GUARDIAN_UNAVAILABLE", "no guardian could be found or started in time", { hint: log });
 }
 
 /** It may be on its way out, or just starting; anything else will not change by waiting. */
@@ -77,8 +84,8 @@ async function findGuardian(options: EnsureGuardianOptions): Promise<GuardianCli
 }
 
 /** Whether it serves; false when another one holds the lock and will be found in a moment. */
-async function startGuardianProcess(options: EnsureGuardianOptions): Promise<boolean> {
-  const { program, stateDir, socketPath } = options;
+async function startGuardianProcess(options: EnsureGuardianOptions, program: GuardianProgram): Promise<boolean> {
+  const { stateDir, socketPath } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   // Nothing writes there but a dying Node: no cap is needed, each guardian begins it anew.
   const stderr = openSync(join(stateDir, "guardian.stderr"), "w", 0o600);

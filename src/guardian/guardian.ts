@@ -3,8 +3,8 @@
  * and never outlive their right to run.
  *
  * One small process for each data directory, started by the daemon in a session
- * of its own and found again by its state file. It starts QEMU, holds consoles,
- * monitors and agents' ports, keeps the capped serial logs, reports exits until
+ * of its own or run as a service, and found by its state file. It starts QEMU,
+ * holds consoles, monitors and agents' ports, keeps the capped serial logs, reports exits until
  * they are acknowledged, and kills at the fencing deadline what may run
  * elsewhere. It decides nothing else, imports nothing but Node, and must not
  * crash: its guests die with it.
@@ -12,8 +12,8 @@
  *   lock → sweep orphans → load records → listen → serve ⟶ end
  *
  * It ends when a daemon asks for it and no guest runs, by itself when it has had
- * neither guests nor clients for `idleTimeoutMs`, and on SIGTERM, with its
- * guests: that is a host going down, or somebody who means it.
+ * neither guests nor clients for `idleTimeoutMs` (a service does neither), and on
+ * SIGTERM, with its guests: that is a host going down, or somebody who means it.
  */
 import { mkdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -39,7 +39,8 @@ export interface GuardianOptions {
   readonly identity: ProcessIdentity;
   /** The host's boot; tests name another. */
   readonly bootId: string;
-  readonly idleTimeoutMs: number;
+  /** undefined: it is run as a service, and stays however little there is to do. */
+  readonly idleTimeoutMs: number | undefined;
   readonly now: () => number;
   readonly readUptimeSeconds: () => number;
 }
@@ -95,7 +96,10 @@ export async function startGuardian(options: GuardianOptions): Promise<Guardian>
     hubs,
     fence,
     onClientsChanged: watchIdleness,
-    onShutdown: () => stop("asked to"),
+    onShutdown: (force) => {
+      // Whoever runs it as a service ends it.
+      if (force || options.idleTimeoutMs !== undefined) stop("asked to");
+    },
     onFence: (deadlineUptimeSeconds) => log.write("fence", { deadlineUptimeSeconds }),
   });
   await writeGuardianState(stateDir, { identity, socketPath });
@@ -107,7 +111,8 @@ export async function startGuardian(options: GuardianOptions): Promise<Guardian>
 
   function watchIdleness(): void {
     clearTimeout(idleTimer);
-    if (isStopping || guests.runningCount > 0 || server.clientCount > 0) return;
+    if (options.idleTimeoutMs === undefined || isStopping) return;
+    if (guests.runningCount > 0 || server.clientCount > 0) return;
     idleTimer = setTimeout(() => stop("nothing to do"), options.idleTimeoutMs);
   }
 

@@ -32,7 +32,7 @@ export interface GuardianServerOptions {
   readonly hubs: SerialHubs;
   readonly fence: Fence;
   readonly onClientsChanged: () => void;
-  readonly onShutdown: () => void;
+  readonly onShutdown: (force: boolean) => void;
   readonly onFence: (deadlineUptimeSeconds: number | null) => void;
 }
 
@@ -180,7 +180,7 @@ async function perform(request: GuardianRequest, options: GuardianServerOptions)
         throw new BlixardError("VM_STATE_CONFLICT", `${guests.runningCount} guests run under this guardian`);
       }
       // After the reply has gone out.
-      setImmediate(options.onShutdown);
+      setImmediate(() => options.onShutdown(request.force));
       return null;
   }
 }

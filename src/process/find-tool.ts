@@ -26,6 +26,7 @@ const packages: Readonly<Record<string, string>> = {
   "qemu-img": "qemu-utils",
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
+  "systemd-notify": "systemd",
   unshare: "util-linux",
 };
 

@@ -243,6 +243,24 @@ describe("the guardian", () => {
     await waitFor("its end", () => !isAlive(identity));
   });
 
+  it("stays as a service, whatever there is to do, and is never started where it is one", async () => {
+    const paths = { stateDir: join(root, "state"), socketPath: join(root, "run", "guardian.sock") };
+    const find = { ...paths, program: undefined, onExited: () => {}, timeoutMs: 200 };
+    await assert.rejects(ensureGuardian(find), { code: "GUARDIAN_UNAVAILABLE", message: /leaves it to a service/ });
+    const service = await spawnProcess({
+      command: process.execPath,
+      args: [entryPath, "--service", `--state-dir=${paths.stateDir}`, `--socket=${paths.socketPath}`],
+    });
+    guardians.push(service.identity);
+    const { client, adopted } = await ensureGuardian({ ...find, timeoutMs: 120_000 });
+    assert.deepEqual([adopted, client.hello.identity], [true, service.identity]);
+    await client.shutdown({ force: false });
+    assert.deepEqual(await client.list(), [], "it serves on");
+    client.close();
+    signalProcess(service.identity, "SIGTERM");
+    assert.equal((await service.exited).code, 0);
+  });
+
   it("ends its guests in order on SIGTERM", async () => {
     const { client } = await ensure();
     const command = await guest("vm-a", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done");

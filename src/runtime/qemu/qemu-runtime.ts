@@ -44,7 +44,8 @@ export interface QemuRuntimeOptions {
   readonly dataDir: string;
   /** Sockets; short, see `MAXIMUM_SOCKET_PATH_BYTES`. Those who run guests must be able to enter it. */
   readonly runDir: string;
-  readonly guardianProgram: GuardianProgram;
+  /** undefined: the guardian is run as a service; it is waited for, and never started from here. */
+  readonly guardianProgram: GuardianProgram | undefined;
   /** How long a guardian stays that nobody needs; default 60 s. */
   readonly guardianIdleTimeoutMs?: number;
   /** Name or absolute path. */
