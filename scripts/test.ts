@@ -137,12 +137,17 @@ interface Outcome {
   readonly failedFiles: readonly string[];
 }
 
-async function runOnce(files: string[], concurrency: number): Promise<Outcome> {
+async function runOnce(files: readonly string[], concurrency: number): Promise<Outcome> {
   const failures: string[] = [];
   const failedFiles = new Set<string>();
   const mark = randomUUID();
   let ran = 0;
-  const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS, env: { ...process.env, [RUN_MARK]: mark } });
+  const stream = run({
+    files: [...files],
+    concurrency,
+    timeout: FILE_TIMEOUT_MS,
+    env: { ...process.env, [RUN_MARK]: mark },
+  });
   stream.on("test:fail", ({ file, name }) => failedFiles.add(relative(repositoryDir, file ?? name)));
   stream.on("test:summary", ({ file, counts, success }) => {
     if (file !== undefined) return; // one file; the whole run has none

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BlixardError } from "#model/errors.ts";
 import type { VmStatus } from "#model/vm.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createImageRepository } from "#store/image-repository.ts";
 import { createMemoryKeyValueStore } from "#store/memory/memory-key-value-store.ts";
 import { createNodeRepository } from "#store/node-repository.ts";
@@ -19,7 +19,7 @@ import { createAdmission } from "./admission.ts";
 async function createBench(t: { after(fn: () => Promise<void>): void }) {
   const clock = createSystemClock();
   const telemetry = createMemoryTelemetry();
-  const store = createMemoryKeyValueStore();
+  const store = createMemoryKeyValueStore({ clock });
   const cache = createWatchCache({ store, clock, random: Math.random, logger: telemetry.logger });
   const nodes = createNodeRepository(store);
   let operations = 0;

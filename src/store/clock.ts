@@ -1,24 +1,5 @@
 /** Time as the store room uses it: waiting that an abort ends early, and how long to wait before trying again. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "#model/clock.ts";
-
-/** The machine's clock; its delays do not keep the process alive. */
-export function createSystemClock(): Clock {
-  return {
-    now: () => Date.now(),
-    monotonicMs: () => performance.now(),
-    async delay(delayMs, signal) {
-      signal?.throwIfAborted();
-      if (delayMs <= 0) return;
-      try {
-        await delay(delayMs, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) });
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw error;
-      }
-    },
-  };
-}
 
 /** Waits, or returns early when the signal is aborted: callers look at the signal next. */
 export async function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {

@@ -18,13 +18,14 @@ import { createPlacementRepository } from "./placement-repository.ts";
 import type { Versioned } from "./records/record-codec.ts";
 import { createStatusRepository } from "./status-repository.ts";
 import { createVmRepository } from "./vm-repository.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 
 let memory: MemoryKeyValueStore;
 let store: UnreliableStore;
 let term: LeaderTerm;
 
 beforeEach(async () => {
-  memory = createMemoryKeyValueStore();
+  memory = createMemoryKeyValueStore({ clock: createSystemClock() });
   store = createUnreliableStore(memory);
   const key = `${STORE_PREFIX}leadership/control`;
   const { revision } = await memory.transact({ compare: [], success: [{ kind: "put", key, value: new Uint8Array() }] });

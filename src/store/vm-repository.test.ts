@@ -11,6 +11,7 @@ import { createMemoryKeyValueStore, type MemoryKeyValueStore } from "./memory/me
 import { createStatusRepository } from "./status-repository.ts";
 import type { IntentOperation } from "./vm-intent.ts";
 import { createVmRepository, vmIdOf, type VmRepository } from "./vm-repository.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 
 let memory: MemoryKeyValueStore;
 let store: UnreliableStore;
@@ -19,7 +20,7 @@ let vms: VmRepository;
 beforeEach(openStore);
 
 async function openStore(): Promise<void> {
-  memory = createMemoryKeyValueStore();
+  memory = createMemoryKeyValueStore({ clock: createSystemClock() });
   store = createUnreliableStore(memory);
   vms = createVmRepository(store);
   await createImageRepository(memory).create(anImage());

@@ -6,7 +6,7 @@ import { vmStates } from "#model/vm.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "#test/support/memory-telemetry.ts";
 import { aCreateVm, anImage, aRegistration, aSpec, aStatus } from "#test/support/store-fixtures.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createSystemClock } from "./clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createImageRepository } from "./image-repository.ts";
 import {
   assignmentKey,
@@ -33,7 +33,7 @@ let telemetry: MemoryTelemetry;
 const caches: WatchCache[] = [];
 
 beforeEach(() => {
-  store = createMemoryKeyValueStore();
+  store = createMemoryKeyValueStore({ clock: createSystemClock() });
   telemetry = createMemoryTelemetry();
 });
 afterEach(async () => {
@@ -180,7 +180,7 @@ test("what the cache keeps step by step is what a new one reads at once, after a
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       await store.close();
-      store = createMemoryKeyValueStore();
+      store = createMemoryKeyValueStore({ clock: createSystemClock() });
       const cache = await openCache();
       let revision = 0n;
       for (const { record: entry, removed } of steps) {

@@ -14,7 +14,7 @@ import { createApiServer } from "#api/api-server.ts";
 import { grpcServerRejected } from "#gen/telemetry/metrics.ts";
 import { VmService } from "#gen/api/blixard/v1/vm_pb.ts";
 import { BlixardError, type ErrorCode } from "#model/errors.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import {
   callHttp2,
   callPlain,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Vm } from "#model/vm.ts";
 import { createSimulatedRuntime } from "#runtime/simulated/simulated-runtime.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createImageRepository } from "#store/image-repository.ts";
 import { STORE_PREFIX } from "#store/keys.ts";
 import { createSimulatedNode, type SimulatedNode } from "#test/simulation/support/simulated-node.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { BlixardError, causeChain } from "#model/errors.ts";
 import { spawnProcess } from "#process/spawn.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createEtcdConnection, type EtcdConnectionOptions } from "#store/etcd/connection.ts";
 import { parseEtcdEndpoint } from "#store/etcd/endpoint.ts";
 import { createEtcdKeyValueStore } from "#store/etcd/etcd-key-value-store.ts";

@@ -18,7 +18,7 @@ import {
 } from "#gen/telemetry/metrics.ts";
 import { nodeStartStore } from "#gen/telemetry/spans.ts";
 import { BlixardError } from "#model/errors.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createEtcdMaintenance } from "#store/etcd/etcd-maintenance.ts";
 import { registerRaftMetrics } from "#store/etcd/member-facts.ts";
 import { createSpaceKeeper } from "#store/etcd/space-keeper.ts";

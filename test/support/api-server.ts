@@ -17,7 +17,7 @@ import { createImageStore, type ImageStore } from "#image/image-store.ts";
 import { BlixardError } from "#model/errors.ts";
 import type { PropagatorName } from "#model/propagation/propagators.ts";
 import type { RecordedSpan } from "#model/recorded-span.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createImageRepository, type ImageRepository } from "#store/image-repository.ts";
 import { createMemoryKeyValueStore, type MemoryKeyValueStore } from "#store/memory/memory-key-value-store.ts";
 import { createNodeRepository, type NodeRepository } from "#store/node-repository.ts";

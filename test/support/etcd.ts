@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findCacheDir, findTool } from "#process/find-tool.ts";
-import { createSystemClock } from "#store/clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createEtcdConnection, type EtcdConnection } from "#store/etcd/connection.ts";
 import type { EtcdEndpoint } from "#store/etcd/endpoint.ts";
 import { createEtcdKeyValueStore, type EtcdKeyValueStoreOptions } from "#store/etcd/etcd-key-value-store.ts";

@@ -4,7 +4,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { dbClientOperationDuration } from "#gen/telemetry/metrics.ts";
 import { BlixardError } from "#model/errors.ts";
 import { createMemoryTelemetry } from "#test/support/memory-telemetry.ts";
-import { createSystemClock } from "../clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import { createInstrumentedKeyValueStore } from "../instrumented-key-value-store.ts";
 import { createMemoryKeyValueStore } from "../memory/memory-key-value-store.ts";
 import { statusNameOf } from "./call-failure.ts";

@@ -15,7 +15,7 @@ import {
 } from "@grpc/grpc-js";
 import { KV, type TxnRequest, TxnRequestSchema, TxnResponseSchema } from "#gen/etcd/etcd/etcdserverpb/rpc_pb.ts";
 import { BlixardError, type ErrorCode } from "#model/errors.ts";
-import { createSystemClock } from "../clock.ts";
+import { createSystemClock } from "#telemetry/system-clock.ts";
 import type { KeyValueStore } from "../key-value-store.ts";
 import { createEtcdConnection } from "./connection.ts";
 import { createEtcdKeyValueStore } from "./etcd-key-value-store.ts";

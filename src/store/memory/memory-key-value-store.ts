@@ -8,7 +8,6 @@
  */
 import { BlixardError } from "#model/errors.ts";
 import type { Clock } from "#model/clock.ts";
-import { createSystemClock } from "../clock.ts";
 import { checkKey, checkTransaction } from "../key-value-limits.ts";
 import type {
   CallOptions,
@@ -26,7 +25,7 @@ import type {
 import { createSortedKeys } from "./sorted-keys.ts";
 
 export interface MemoryKeyValueStoreOptions {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** Revisions kept for watchers; older ones are compacted. Default 100,000. */
   readonly historyLimit?: number;
 }
@@ -53,8 +52,8 @@ const MAXIMUM_EVENTS_PER_BATCH = 1000;
 const PAGE_SIZE = 1000;
 const DEFAULT_HISTORY_LIMIT = 100_000;
 
-export function createMemoryKeyValueStore(options: MemoryKeyValueStoreOptions = {}): MemoryKeyValueStore {
-  const clock = options.clock ?? createSystemClock();
+export function createMemoryKeyValueStore(options: MemoryKeyValueStoreOptions): MemoryKeyValueStore {
+  const { clock } = options;
   const historyLimit = options.historyLimit ?? DEFAULT_HISTORY_LIMIT;
   const entries = new Map<string, KeyValue>();
   const sortedKeys = createSortedKeys();
