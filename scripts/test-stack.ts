@@ -6,14 +6,17 @@
 // nothing is left behind. It fails when a test fails, when a backend is absent that is not allowed to be, and when
 // one is there that no test used.
 
+import { execFile } from "node:child_process";
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { parseArgs } from "node:util";
-import { type BackendName, backendPurposes, type Backends } from "#test/stack/support/backends.ts";
+import { parseArgs, promisify } from "node:util";
+import { type Backend, type BackendName, backendPurposes, type Backends } from "#test/stack/support/backends.ts";
 import { buildBundle } from "./build.ts";
+import { findCacheDir } from "./setup/cache-dir.mjs";
+import { ensureProgram } from "./stack/ensure-program.ts";
 import { parseBackendNames, reportBackends } from "./test-stack/backend-report.ts";
 import { arrangeNamespaces, enterNamespaces } from "./test-stack/private-namespaces.ts";
 
@@ -57,7 +60,7 @@ async function main(): Promise<number> {
     const allowedMissing = parseBackendNames(values["allow-missing"], backendNames);
     return await runEverything(positionals, allowedMissing, parsePrograms(values.program));
   } catch (error) {
-    console.error(`npm run test:stack: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`npm run test:stack: ${explain(error)}`);
     return 1;
   }
 }
@@ -124,10 +127,33 @@ function parsePrograms(assignments: readonly string[]): ReadonlyMap<BackendName,
 }
 
 async function findBackends(programs: ReadonlyMap<BackendName, string>): Promise<Backends> {
-  return Object.fromEntries(
-    backendNames.map((name) => {
-      const path = programs.get(name);
-      return [name, path === undefined ? { missing: "not built yet" } : { path, version: "?" }];
-    }),
-  ) as unknown as Backends;
+  const found: Partial<Record<BackendName, Backend>> = {};
+  // One after the other: a build takes all the cores there are.
+  for (const name of backendNames) found[name] = await findBackend(name, programs.get(name));
+  return found as Backends;
+}
+
+async function findBackend(name: BackendName, given: string | undefined): Promise<Backend> {
+  if (given !== undefined) return { path: given, version: "given" };
+  if (name === "prometheus") return findDebianPrometheus();
+  try {
+    const { path, version } = await ensureProgram(name === "prometheus3" ? "prometheus" : name);
+    return { path, version };
+  } catch (error) {
+    return { missing: explain(error) };
+  }
+}
+
+async function findDebianPrometheus(): Promise<Backend> {
+  const path = join(findCacheDir(process.env), "root/usr/bin/prometheus");
+  if (!existsSync(path)) return { missing: `there is no ${path}: npm run setup` };
+  const { stdout } = await promisify(execFile)(path, ["--version"]);
+  return { path, version: /version ([^ +(]+)/.exec(stdout)?.[1] ?? "unknown" };
+}
+
+/** The causes too, in one line. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const [line = ""] = error.message.split("\n");
+  return error.cause === undefined ? line : `${line}: ${explain(error.cause)}`;
 }

@@ -5,6 +5,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
+import { createPrometheusApi, type PrometheusApi } from "./prometheus-api.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface PrometheusOptions {
@@ -18,23 +19,7 @@ export interface PrometheusOptions {
   readonly scrapeConfig?: string;
 }
 
-export interface PrometheusResult {
-  readonly metric: Readonly<Record<string, string>>;
-  readonly value: readonly [timeSeconds: number, value: string];
-}
-
-export interface PrometheusExemplars {
-  readonly seriesLabels: Readonly<Record<string, string>>;
-  readonly exemplars: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: string }[];
-}
-
-export interface Prometheus extends AsyncDisposable {
-  readonly url: string;
-  /** The instant vector of a query. */
-  query(query: string): Promise<readonly PrometheusResult[]>;
-  /** Exemplars of the last hour. */
-  exemplars(query: string): Promise<readonly PrometheusExemplars[]>;
-}
+export interface Prometheus extends PrometheusApi, AsyncDisposable {}
 
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
   const { features = [], scrapeConfig = "" } = options;
@@ -65,13 +50,6 @@ ${scrapeConfig}`,
   let output = "";
   child.stderr.on("data", (chunk: Buffer) => (output = `${output}${chunk.toString()}`.slice(-100_000)));
 
-  async function ask<T>(path: string, parameters: Record<string, string>): Promise<T> {
-    const response = await fetch(`${url}${path}?${new URLSearchParams(parameters).toString()}`);
-    const body = (await response.json()) as { status: string; error?: string; data: T };
-    if (body.status !== "success") throw new Error(`Prometheus refuses ${path}: ${body.error}`);
-    return body.data;
-  }
-
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
@@ -87,19 +65,7 @@ ${scrapeConfig}`,
     await stop();
     throw error;
   }
-  return {
-    url,
-    query: async (query) => {
-      const { result } = await ask<{ result: PrometheusResult[] }>("/api/v1/query", { query });
-      return result;
-    },
-    exemplars: (query) => {
-      const nowSeconds = Date.now() / 1000;
-      const [start, end] = [nowSeconds - 3_600, nowSeconds + 60];
-      return ask("/api/v1/query_exemplars", { query, start: String(start), end: String(end) });
-    },
-    [Symbol.asyncDispose]: stop,
-  };
+  return { ...createPrometheusApi(url), [Symbol.asyncDispose]: stop };
 }
 
 async function freePort(): Promise<number> {

@@ -31,6 +31,8 @@ export interface TestNodeOptions {
   readonly toml?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
+  /** What the daemon's command begins with: a program that turns into the next one, such as `nsenter`. */
+  readonly prefix?: readonly string[];
 }
 
 const DEFAULT_TOML = `
@@ -48,6 +50,7 @@ export class TestNode implements AsyncDisposable {
   readonly configFile: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly #readyTimeoutMs: number;
+  readonly #prefix: readonly string[];
   #daemon: ChildProcess | undefined;
   #output = "";
 
@@ -57,6 +60,7 @@ export class TestNode implements AsyncDisposable {
     this.configFile = join(directory, "blixard.toml");
     this.environment = options.environment ?? {};
     this.#readyTimeoutMs = options.readyTimeoutMs ?? 60_000;
+    this.#prefix = options.prefix ?? [];
   }
 
   /** Writes the configuration; does not start the daemon. */
@@ -91,7 +95,9 @@ export class TestNode implements AsyncDisposable {
 
   /** Starts the daemon and waits until it says that it is ready. */
   async startDaemon(): Promise<void> {
-    const daemon = spawn(LAUNCHER, ["node", "run", "--config", this.configFile, "--data-dir", this.dataDirectory], {
+    const command = ["node", "run", "--config", this.configFile, "--data-dir", this.dataDirectory];
+    const [program = "", ...args] = [...this.#prefix, LAUNCHER, ...command];
+    const daemon = spawn(program, args, {
       env: { ...process.env, ...this.environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
