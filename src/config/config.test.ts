@@ -337,6 +337,41 @@ test("contradictions are reported where they were written", () => {
   assert.equal(load(`[node]\nbind = "0.0.0.0:0"\nallow_insecure_bind = true`).config.node.bind.port, 0);
 });
 
+test("a page is advertised by a host that others can call, with or without a port", () => {
+  const advertise = (value: string): string => `[observability.metrics.http_server]\nadvertise = "${value}"`;
+  const accepted: readonly (readonly [string, string, number | undefined])[] = [
+    ["node-1.example", "node-1.example", undefined],
+    ["node-1.example:19090", "node-1.example", 19_090],
+    ["10.0.0.4", "10.0.0.4", undefined],
+    ["2001:db8::4", "2001:db8::4", undefined],
+    ["[2001:db8::4]:9090", "2001:db8::4", 9090],
+  ];
+  for (const [value, host, port] of accepted) {
+    const loaded = load(advertise(value));
+    assert.deepEqual(loaded.config.observability.metrics.httpServer.advertise, { host, port });
+    const shown = loaded.entries.find(({ path }) => path === "observability.metrics.http_server.advertise")?.shown;
+    assert.equal(shown, `"${value}"`);
+  }
+  for (const value of [
+    "",
+    "0.0.0.0",
+    "0.0.0.0:9090",
+    "::",
+    "[::]:9090",
+    "node-1:0",
+    "http://node-1:9090",
+    "a b",
+    "10.0.0.4:99999",
+    "10.0.0.400",
+  ]) {
+    assert.match(
+      problemsOf(advertise(value)).join(),
+      /:2:13: .*advertise: expected a host that others can call/,
+      value,
+    );
+  }
+});
+
 test("a page that other machines reach without encryption or credentials is advised against, not refused", () => {
   const page = (keys: string): readonly string[] =>
     load(`[observability.metrics.http_server]\nbind = "0.0.0.0:9090"\n${keys}`).warnings;

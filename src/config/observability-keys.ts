@@ -5,6 +5,7 @@ import { followingOtlpKeys, tracingOtlpKeys } from "./otlp-keys.ts";
 import { optional, section, withComputedDefault, withDefault } from "./schema-types.ts";
 import {
   address,
+  advertisedAddress,
   attributeValue,
   boolean,
   choice,
@@ -107,9 +108,13 @@ const metrics = section("Metrics.", {
     map(integer({ minimum: 10, maximum: 1_000_000 }), signalName),
     'The same for single instruments, by name: `{ "blixard.vm.state" = 5000 }`.',
   ),
-  http_server: section("The page that Prometheus scrapes, with `/healthz` and `/readyz`.", {
+  http_server: section("The page that Prometheus scrapes, with `/discovery/prometheus`, `/healthz` and `/readyz`.", {
     enabled: withDefault(boolean, true, "Whether it is served."),
     bind: withDefault(address, { host: "127.0.0.1", port: 9090 }, "Where it listens. Port 0: any free one."),
+    advertise: optional(
+      advertisedAddress,
+      "Host, or host and port, by which others reach it, for `/discovery/prometheus`. Default: `bind`, or where that is all addresses, the machine's on the interface of its default route.",
+    ),
     certificate_file: optional(path, "PEM file of the server's certificate: the page is served by HTTPS then."),
     key_file: optional(path, "PEM file of that certificate's key."),
     client_ca_file: optional(path, "PEM file of authorities: scrapers must show a certificate of theirs."),

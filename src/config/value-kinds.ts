@@ -210,6 +210,27 @@ export function formatSocketAddress({ host, port }: SocketAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** How others reach a listener. */
+export interface AdvertisedAddress {
+  readonly host: string;
+  /** Undefined: the listener's own. */
+  readonly port: number | undefined;
+}
+
+/** `host`, `host:port`, an address; never one that stands for all of them, which nobody can call. */
+export const advertisedAddress: ValueKind<AdvertisedAddress> = customText({
+  type: "host or host:port",
+  expectation:
+    'expected a host that others can call, with or without a port, such as "node-1.example" or "10.0.0.4:9090"',
+  parse(value) {
+    const withPort = parseSocketAddress(value);
+    const host = withPort?.host ?? parseSocketAddress(`${isIP(value) === 6 ? `[${value}]` : value}:0`)?.host;
+    if (host === undefined || withPort?.port === 0 || host === "0.0.0.0" || /^[0:]+$/.test(host)) return undefined;
+    return { host, port: withPort?.port };
+  },
+  show: ({ host, port }) => (port === undefined ? host : formatSocketAddress({ host, port })),
+});
+
 /** Where OTLP goes: a URL, or `host:port` for gRPC. Never with credentials, which would end up in logs. */
 export const endpoint: ValueKind<string> = textKind({
   type: "URL or host:port",

@@ -37,6 +37,7 @@ function start(clientCaFile?: string): Promise<MetricsListener> {
     config: {
       enabled: true,
       bind: { host: "127.0.0.1", port: 0 },
+      advertise: undefined,
       certificateFile: join(directory, "server.pem"),
       keyFile: join(directory, "server.key"),
       clientCaFile,
@@ -58,6 +59,7 @@ function start(clientCaFile?: string): Promise<MetricsListener> {
     },
     clock,
     readiness: () => readinessOf([]),
+    knownNodes: () => undefined,
   });
 }
 

@@ -6,10 +6,13 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "#config/config.ts";
 import type { Clock } from "#model/clock.ts";
+import type { MetricsEndpoint } from "#model/node.ts";
 import { Secret } from "#model/secret.ts";
 import type { TelemetryRuntime } from "#telemetry/create-telemetry.ts";
 import type { MetricsServer, MetricsServerTls } from "#telemetry/http/metrics-server.ts";
+import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import type { Readiness } from "#telemetry/http/readiness.ts";
+import { planAdvertisedAddress, readMachineAddresses } from "./advertised-address.ts";
 import { readPem } from "./telemetry-options.ts";
 
 type HttpServerConfig = Config["observability"]["metrics"]["httpServer"];
@@ -19,13 +22,16 @@ export interface MetricsListenerOptions {
   readonly telemetry: Pick<TelemetryRuntime, "startMetricsServer" | "logger">;
   readonly clock: Clock;
   readonly readiness: () => Readiness;
+  readonly knownNodes: () => KnownNodes | undefined;
   /** Time between two looks at the files; default 10,000. */
   readonly watchIntervalMs?: number;
 }
 
 export interface MetricsListener {
-  /** URL of the page. */
+  /** URL of the page, for this machine. */
   readonly url: string;
+  /** The page as others reach it. */
+  readonly advertised: Pick<MetricsEndpoint, "address" | "scheme" | "path">;
   close(): Promise<void>;
 }
 
@@ -35,6 +41,7 @@ interface TlsFiles {
   readonly clientAuthorities: string | undefined;
 }
 
+const PAGE_PATH = "/metrics";
 const DEFAULT_WATCH_INTERVAL_MS = 10_000;
 
 /** @throws BlixardError PORT_TAKEN, CONFIG_INVALID, CONFIG_UNREADABLE */
@@ -46,6 +53,7 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   const server = await options.telemetry.startMetricsServer({
     bind: config.bind,
     readiness: options.readiness,
+    knownNodes: options.knownNodes,
     tls,
     basicAuth: basicAuthOf(config),
     bearerToken: config.bearerToken,
@@ -54,8 +62,15 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   });
   const stopping = new AbortController();
   const watching = files === undefined ? undefined : watch(files, before, server, options, stopping.signal);
+  const { scheme, address } = server;
+  const listening = { host: config.bind.host, port: address.port };
   return {
-    url: `${server.scheme}://${hostForUrl(server.address.host)}:${server.address.port}/metrics`,
+    url: `${scheme}://${hostForUrl(address.host)}:${address.port}${PAGE_PATH}`,
+    advertised: {
+      address: planAdvertisedAddress(config.advertise, listening, await readMachineAddresses()),
+      scheme,
+      path: PAGE_PATH,
+    },
     async close() {
       stopping.abort();
       await watching;

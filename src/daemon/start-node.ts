@@ -25,6 +25,7 @@ import { createConsensusReader } from "./consensus-reader.ts";
 import { ensureDataDirectory, ensureNodeIdentity } from "./data-directory.ts";
 import { writeEndpointsFile } from "./endpoints-file.ts";
 import { ensureRunDirectory } from "./guardian-program.ts";
+import { createKnownNodesBoard, type KnownNodesBoard } from "./known-nodes.ts";
 import { Lifecycle, type StopFailure } from "./lifecycle.ts";
 import type { NodeEnvironment } from "./node-environment.ts";
 import { createReadinessBoard, startObservability, type Observability } from "./start-observability.ts";
@@ -57,7 +58,8 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode 
     const environment = await prepareHost(options, lifecycle, clock);
     const board = createReadinessBoard();
     board.waitingFor("node", "the node is starting");
-    const observability = await startObservability({ ...environment, board }, lifecycle);
+    const known = createKnownNodesBoard();
+    const observability = await startObservability({ ...environment, board, knownNodes: known.read }, lifecycle);
     const { telemetry } = observability;
     for (const warning of options.warnings) telemetry.logger.warn(warning);
     const startedMs = clock.monotonicMs();
@@ -65,7 +67,7 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode 
       nodeStart,
       { parent: null, attributes: { "blixard.node.id": environment.identity.nodeId } },
       async (span) => {
-        const started = await startParts(environment, observability, lifecycle, options.signal);
+        const started = await startParts(environment, { ...observability, known }, lifecycle, options.signal);
         span.setAttributes(started.facts);
         return { ...started, context: span.context };
       },
@@ -139,12 +141,12 @@ interface Started {
 
 async function startParts(
   base: NodeEnvironment,
-  observability: Observability,
+  observability: Observability & { readonly known: KnownNodesBoard },
   lifecycle: Lifecycle,
   signal: AbortSignal,
 ): Promise<Started> {
-  const { telemetry, metricsUrl } = observability;
-  const environment = { ...base, telemetry };
+  const { telemetry, metricsUrl, metricsEndpoint, known } = observability;
+  const environment = { ...base, telemetry, metricsEndpoint };
   const { tracing } = telemetry;
   const nodeId = base.identity.nodeId;
   const attributes = { "blixard.node.id": nodeId };
@@ -166,6 +168,11 @@ async function startParts(
   const [nodeStore, nodeRuntime] = [storeResult.value, runtimeResult.value];
   signal.throwIfAborted();
   const work = await startWork(environment, { ...nodeStore, ...nodeRuntime }, lifecycle, signal);
+  known.follow({
+    nodeId,
+    view: () => nodeStore.cache.snapshot(),
+    confirmedTimeMs: () => work.agent.lastHeartbeat?.sentTimeMs,
+  });
   const addresses = await tracing.span(nodeStartListen, { attributes }, async () => {
     const services = createApiServices({
       ...work,

@@ -2,12 +2,15 @@
 import { nodeBuildInfo } from "#gen/telemetry/metrics.ts";
 import type { Config } from "#config/config.ts";
 import type { Clock } from "#model/clock.ts";
+import type { MetricsEndpoint } from "#model/node.ts";
 import { createTelemetry, type TelemetryRuntime } from "#telemetry/create-telemetry.ts";
 import type { Doctor } from "#telemetry/doctor/doctor.ts";
+import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
+import { prometheusIdentity } from "#telemetry/resource/prometheus-identity.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeIdentity } from "./data-directory.ts";
-import { startMetricsListener } from "./metrics-listener.ts";
+import { type MetricsListener, startMetricsListener } from "./metrics-listener.ts";
 import { createNodeDoctor } from "./telemetry-inspection.ts";
 import { telemetryOptionsOf } from "./telemetry-options.ts";
 
@@ -23,6 +26,8 @@ export interface Observability {
   readonly telemetry: TelemetryRuntime;
   /** URL of the page, when it is served. */
   readonly metricsUrl: string | undefined;
+  /** The same for others, and whose metrics they are. */
+  readonly metricsEndpoint: MetricsEndpoint | undefined;
   readonly doctor: Doctor;
 }
 
@@ -37,6 +42,7 @@ export async function startObservability(
     readonly version: string;
     readonly clock: Clock;
     readonly board: ReadinessBoard;
+    readonly knownNodes: () => KnownNodes | undefined;
   },
   lifecycle: Lifecycle,
 ): Promise<Observability> {
@@ -62,20 +68,23 @@ export async function startObservability(
     stopTimeoutMs: FLUSH_TIMEOUT_MS + 1_000,
   });
   const { enabled, metrics } = config.observability;
-  const observed = (metricsUrl: string | undefined): Observability => ({
+  const observed = (listener?: MetricsListener): Observability => ({
     telemetry,
-    metricsUrl,
-    doctor: createNodeDoctor(telemetryOptions, telemetry, metricsUrl),
+    metricsUrl: listener?.url,
+    metricsEndpoint:
+      listener === undefined ? undefined : { ...listener.advertised, ...prometheusIdentity(telemetry.resource) },
+    doctor: createNodeDoctor(telemetryOptions, telemetry, listener?.url),
   });
-  if (!enabled || !metrics.httpServer.enabled) return observed(undefined);
+  if (!enabled || !metrics.httpServer.enabled) return observed();
   const listener = await startMetricsListener({
     config: metrics.httpServer,
     telemetry,
     clock: options.clock,
     readiness: board.readiness,
+    knownNodes: options.knownNodes,
   });
   lifecycle.started({ name: "metrics listener", stop: () => listener.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
-  return observed(listener.url);
+  return observed(listener);
 }
 
 export function createReadinessBoard(): ReadinessBoard {

@@ -13,7 +13,7 @@ import { createNodeGateway } from "#control/node-gateway.ts";
 import { createPlacementReconciler } from "#control/placement-reconciler.ts";
 import { createTraceRules, type TraceRules } from "#control/trace-rules.ts";
 import { createImageStore, type ImageStore } from "#image/image-store.ts";
-import type { NodeRegistration } from "#model/node.ts";
+import type { MetricsEndpoint, NodeRegistration } from "#model/node.ts";
 import type { Runtime, RuntimeCapabilities } from "#runtime/runtime.ts";
 import { createAssignmentRepository } from "#store/assignment-repository.ts";
 import { createImageRepository, type ImageRepository } from "#store/image-repository.ts";
@@ -45,7 +45,10 @@ interface WorkParts {
   readonly capabilities: RuntimeCapabilities;
 }
 
-type WorkEnvironment = NodeEnvironment & { readonly telemetry: TelemetryRuntime };
+type WorkEnvironment = NodeEnvironment & {
+  readonly telemetry: TelemetryRuntime;
+  readonly metricsEndpoint: MetricsEndpoint | undefined;
+};
 
 const AGENT_STOP_TIMEOUT_MS = 5_000;
 
@@ -177,7 +180,7 @@ async function measureResources({ config }: NodeEnvironment): Promise<MeasuredRe
 }
 
 function registrationOf(
-  environment: NodeEnvironment,
+  environment: WorkEnvironment,
   capabilities: RuntimeCapabilities,
   resources: MeasuredResources,
 ): NodeRegistration {
@@ -191,6 +194,7 @@ function registrationOf(
     hypervisorVersion: capabilities.hypervisorVersion,
     startTimeMs: environment.clock.now(),
     server: true,
+    metrics: environment.metricsEndpoint,
   };
 }
 

@@ -7,6 +7,17 @@ export interface NodeResources {
   readonly diskBytes: number;
 }
 
+/** Where a node's metrics page is read, and whose metrics they are. */
+export interface MetricsEndpoint {
+  /** `host:port` by which others reach it. */
+  readonly address: string;
+  readonly scheme: "http" | "https";
+  readonly path: string;
+  /** Labels of its series in Prometheus, whichever way they come. Source: OTLP to Prometheus, resource attributes. */
+  readonly job: string;
+  readonly instance: string;
+}
+
 /** nodes/<node>, written by the node when it registers. */
 export interface NodeRegistration {
   readonly id: string;
@@ -19,6 +30,8 @@ export interface NodeRegistration {
   readonly hypervisorVersion: string;
   readonly startTimeMs: number;
   readonly server: boolean;
+  /** Undefined: it serves no metrics page. */
+  readonly metrics: MetricsEndpoint | undefined;
 }
 
 export interface Node extends NodeRegistration {

@@ -55,6 +55,13 @@ export function aRegistration(overrides: Partial<NodeRegistration> = {}): NodeRe
     hypervisorVersion: "7.2.0",
     startTimeMs: 1_700_000_000_000,
     server: true,
+    metrics: {
+      address: "node-1:9090",
+      scheme: "http",
+      path: "/metrics",
+      job: "blixard/blixard",
+      instance: "627cc493-f310-47de-96bd-71410b7dec09",
+    },
     ...overrides,
   };
 }

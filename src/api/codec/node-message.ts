@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { NodeSchema, NodeState, type Node as NodeMessage } from "#gen/api/blixard/v1/node_pb.ts";
 import type { Node } from "#model/node.ts";
-import { resourcesToMessage, timeToMessage } from "#store/records/common-codec.ts";
+import { metricsEndpointToMessage, resourcesToMessage, timeToMessage } from "#store/records/common-codec.ts";
 import type { NodeAllocation } from "#store/store-view.ts";
 
 export function nodeToMessage(node: Node, allocation: NodeAllocation): NodeMessage {
@@ -20,5 +20,6 @@ export function nodeToMessage(node: Node, allocation: NodeAllocation): NodeMessa
     startTime: timeToMessage(node.startTimeMs),
     server: node.server,
     vmCount: allocation.vmCount,
+    metrics: metricsEndpointToMessage(node.metrics),
   });
 }

@@ -2,8 +2,13 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type TraceContext as TraceContextMessage, TraceContextSchema } from "#gen/api/blixard/v1/common_pb.ts";
-import { type NodeResources as NodeResourcesMessage, NodeResourcesSchema } from "#gen/api/blixard/v1/node_pb.ts";
-import type { NodeResources } from "#model/node.ts";
+import {
+  type MetricsEndpoint as MetricsEndpointMessage,
+  MetricsEndpointSchema,
+  type NodeResources as NodeResourcesMessage,
+  NodeResourcesSchema,
+} from "#gen/api/blixard/v1/node_pb.ts";
+import type { MetricsEndpoint, NodeResources } from "#model/node.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import { keepUnknown, restoreUnknown } from "./record-codec.ts";
 
@@ -41,6 +46,21 @@ export function resourcesToMessage(resources: NodeResources): NodeResourcesMessa
     diskBytes: BigInt(Math.trunc(resources.diskBytes)),
   });
   return restoreUnknown(resources, message);
+}
+
+/** undefined when absent, or of a scheme that nobody here can read. */
+export function metricsEndpointFromMessage(message: MetricsEndpointMessage | undefined): MetricsEndpoint | undefined {
+  if (message === undefined) return undefined;
+  const { address, scheme, path, job, instance } = message;
+  if (scheme !== "http" && scheme !== "https") return undefined;
+  const endpoint: MetricsEndpoint = { address, scheme, path, job, instance };
+  return keepUnknown(endpoint, message);
+}
+
+export function metricsEndpointToMessage(endpoint: MetricsEndpoint | undefined): MetricsEndpointMessage | undefined {
+  if (endpoint === undefined) return undefined;
+  const { address, scheme, path, job, instance } = endpoint;
+  return restoreUnknown(endpoint, create(MetricsEndpointSchema, { address, scheme, path, job, instance }));
 }
 
 /** Unix ms; 0 when absent. */

@@ -7,7 +7,14 @@ import {
   NodeRecordSchema,
 } from "#gen/store/blixard/store/v1/records_pb.ts";
 import type { NodeRegistration } from "#model/node.ts";
-import { resourcesFromMessage, resourcesToMessage, timeFromMessage, timeToMessage } from "./common-codec.ts";
+import {
+  metricsEndpointFromMessage,
+  metricsEndpointToMessage,
+  resourcesFromMessage,
+  resourcesToMessage,
+  timeFromMessage,
+  timeToMessage,
+} from "./common-codec.ts";
 import { createRecordCodec } from "./record-codec.ts";
 import { acceleratorFrom, driverFrom } from "./vm-status-codec.ts";
 
@@ -47,6 +54,7 @@ function nodeFromMessage(message: NodeRecord): NodeRegistration {
     hypervisorVersion: message.hypervisorVersion,
     startTimeMs: timeFromMessage(message.startTime),
     server: message.server,
+    metrics: metricsEndpointFromMessage(message.metrics),
   };
 }
 
@@ -61,5 +69,6 @@ function nodeToMessage(node: NodeRegistration): NodeRecord {
     hypervisorVersion: node.hypervisorVersion,
     startTime: timeToMessage(node.startTimeMs),
     server: node.server,
+    metrics: metricsEndpointToMessage(node.metrics),
   });
 }

@@ -153,6 +153,16 @@ const registration: fc.Arbitrary<NodeRegistration> = fc.record({
   hypervisorVersion: text,
   startTimeMs: time,
   server: fc.boolean(),
+  metrics: fc.option(
+    fc.record({
+      address: text,
+      scheme: fc.constantFrom("http" as const, "https" as const),
+      path: text,
+      job: text,
+      instance: text,
+    }),
+    { nil: undefined },
+  ),
 });
 const image: fc.Arbitrary<ImageManifest> = fc.record({
   name: word,

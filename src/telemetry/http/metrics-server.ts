@@ -1,5 +1,6 @@
 /**
- * The node's HTTP listener for those who watch it: `/metrics`, `/healthz`, `/readyz`.
+ * The node's HTTP listener for those who watch it: `/metrics`, `/discovery/prometheus`,
+ * `/healthz`, `/readyz`.
  *
  * The daemon opens it early, so that `/readyz` can say what the node waits for. It
  * reads, never changes anything, and treats every client as hostile: few methods,
@@ -7,8 +8,8 @@
  * connections and pages, for each client too.
  *
  * With certificates all of it is under TLS. Credentials and client certificates guard
- * `/metrics` only: load balancers and supervisors have none when they ask for health,
- * and its answers tell nothing that they don't need.
+ * all but health: load balancers and supervisors have none when they ask for it, and its
+ * answers tell nothing that they don't need.
  */
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
@@ -20,6 +21,7 @@ import type { Secret } from "#model/secret.ts";
 import type { Metrics } from "../port.ts";
 import { type AuthorizationOptions, createAuthorization, type Refusal } from "./authorization.ts";
 import { type ConnectionLimits, type Connections, limitConnections } from "./connection-limits.ts";
+import { createDiscovery, type KnownNodes } from "./prometheus-discovery.ts";
 import type { Readiness } from "./readiness.ts";
 import { createScraper, type ScrapeLimits, type ScrapeOptions } from "./scrape.ts";
 
@@ -27,6 +29,8 @@ export interface MetricsServerOptions extends ScrapeOptions, Omit<AuthorizationO
   /** Port 0 lets the system choose. */
   readonly bind: { readonly host: string; readonly port: number };
   readonly readiness: () => Readiness;
+  /** Whom Prometheus may find here; absent, or undefined, as long as that is not known. */
+  readonly knownNodes?: (() => KnownNodes | undefined) | undefined;
   /** Absent: plain HTTP. */
   readonly tls?: MetricsServerTls | undefined;
   readonly limits?: Partial<MetricsServerLimits>;
@@ -37,7 +41,7 @@ export interface MetricsServerTls {
   /** The chain, the server's own first. */
   readonly certificate: string;
   readonly key: Secret;
-  /** When given, who reads `/metrics` must show a certificate that one of them signed. */
+  /** When given, who reads more than health must show a certificate that one of them signed. */
   readonly clientAuthorities?: string | undefined;
 }
 
@@ -77,7 +81,8 @@ const DEFAULT_LIMITS: MetricsServerLimits = {
 };
 const CONNECTIONS_CHECK_MS = 1_000;
 const DEFAULT_GRACE_MS = 1_000;
-const routes = ["/metrics", "/healthz", "/readyz"] as const;
+const RETRY_AFTER_SECONDS = "1";
+const routes = ["/metrics", "/discovery/prometheus", "/healthz", "/readyz"] as const;
 type Route = (typeof routes)[number];
 
 /** @throws BlixardError PORT_TAKEN; CONFIG_INVALID when address or certificates cannot be used */
@@ -86,6 +91,7 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
   const { tls } = options;
   const scheme = tls === undefined ? "http" : "https";
   const scraper = createScraper({ ...options, ...limits });
+  const discovery = createDiscovery(options.knownNodes ?? (() => undefined), options.clock);
   const refusalOf = createAuthorization({ ...options, clientCertificate: tls?.clientAuthorities !== undefined });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,16 +102,32 @@ export async function createMetricsServer(options: MetricsServerOptions): Promis
     } else if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("Allow", "GET, HEAD");
       sendText(request, response, 405, `${request.method} is not allowed here\n`);
-    } else if (route === "/metrics") {
-      const refusal = refusalOf(request);
-      if (refusal === undefined) await scraper.answer(request, response);
-      else refuse(options.metrics, request, response, refusal);
     } else if (route === "/healthz") {
       sendJson(request, response, 200, { status: "ok" });
-    } else {
+    } else if (route === "/readyz") {
       const readiness = readinessNow(options.readiness);
       sendJson(request, response, readiness.ready ? 200 : 503, readiness);
+    } else {
+      const refusal = refusalOf(request);
+      if (refusal !== undefined) refuse(options.metrics, request, response, refusal);
+      else if (route === "/metrics") await scraper.answer(request, response);
+      else answerDiscovery(request, response);
     }
+  }
+
+  function answerDiscovery(request: IncomingMessage, response: ServerResponse): void {
+    const answer = discovery.answer();
+    if (answer === undefined) {
+      response.setHeader("Retry-After", RETRY_AFTER_SECONDS);
+      sendText(request, response, 503, "this node does not know the nodes of its cluster yet\n");
+      return;
+    }
+    // As scrapes, whoever reads slowly: what is not taken by then is not wanted.
+    const timer = setTimeout(() => response.destroy(), limits.scrapeTimeoutMs);
+    response.once("close", () => clearTimeout(timer));
+    response.setHeader("Age", answer.ageSeconds);
+    response.setHeader("Cache-Control", "no-store");
+    sendBody(request, response, 200, "application/json", answer.body);
   }
 
   const server = createListener(tls, limits, (request, response) => {
@@ -206,12 +228,12 @@ function readinessNow(readiness: () => Readiness): Readiness {
 }
 
 function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
-  sendBody(request, response, status, "text/plain; charset=utf-8", text);
+  sendBody(request, response, status, "text/plain; charset=utf-8", Buffer.from(text));
 }
 
 function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: object): void {
   response.setHeader("Cache-Control", "no-store");
-  sendBody(request, response, status, "application/json", `${JSON.stringify(value)}\n`);
+  sendBody(request, response, status, "application/json", Buffer.from(`${JSON.stringify(value)}\n`));
 }
 
 function sendBody(
@@ -219,10 +241,10 @@ function sendBody(
   response: ServerResponse,
   status: number,
   type: string,
-  text: string,
+  body: Buffer,
 ): void {
-  response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(text) });
-  response.end(request.method === "HEAD" ? undefined : text);
+  response.writeHead(status, { "Content-Type": type, "Content-Length": body.length });
+  response.end(request.method === "HEAD" ? undefined : body);
 }
 
 const knownMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] as const;

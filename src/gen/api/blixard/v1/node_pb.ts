@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file blixard/v1/node.proto.
  */
 export const file_blixard_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChVibGl4YXJkL3YxL25vZGUucHJvdG8SCmJsaXhhcmQudjEi6AIKBE5vZGUSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS5ibGl4YXJkLnYxLk5vZGVTdGF0ZRITCgtzY2hlZHVsYWJsZRgDIAEoCBIrCghjYXBhY2l0eRgEIAEoCzIZLmJsaXhhcmQudjEuTm9kZVJlc291cmNlcxIsCglhbGxvY2F0ZWQYBSABKAsyGS5ibGl4YXJkLnYxLk5vZGVSZXNvdXJjZXMSDwoHdmVyc2lvbhgGIAEoCRIOCgZkcml2ZXIYByABKAkSEwoLYWNjZWxlcmF0b3IYCCABKAkSGgoSYWNjZWxlcmF0b3JfcmVhc29uGAkgASgJEhoKEmh5cGVydmlzb3JfdmVyc2lvbhgKIAEoCRIuCgpzdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzZXJ2ZXIYDCABKAgSEAoIdm1fY291bnQYDSABKA0iSAoNTm9kZVJlc291cmNlcxINCgV2Y3B1cxgBIAEoDRIUCgxtZW1vcnlfYnl0ZXMYAiABKAQSEgoKZGlza19ieXRlcxgDIAEoBCIeCg5HZXROb2RlUmVxdWVzdBIMCgRub2RlGAEgASgJIjEKD0dldE5vZGVSZXNwb25zZRIeCgRub2RlGAEgASgLMhAuYmxpeGFyZC52MS5Ob2RlIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5ibGl4YXJkLnYxLk5vZGUiIQoRQ29yZG9uTm9kZVJlcXVlc3QSDAoEbm9kZRgBIAEoCSI0ChJDb3Jkb25Ob2RlUmVzcG9uc2USHgoEbm9kZRgBIAEoCzIQLmJsaXhhcmQudjEuTm9kZSIjChNVbmNvcmRvbk5vZGVSZXF1ZXN0EgwKBG5vZGUYASABKAkiNgoUVW5jb3Jkb25Ob2RlUmVzcG9uc2USHgoEbm9kZRgBIAEoCzIQLmJsaXhhcmQudjEuTm9kZSpSCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhQKEE5PREVfU1RBVEVfUkVBRFkQARITCg9OT0RFX1NUQVRFX0RPV04QAjK7AgoLTm9kZVNlcnZpY2USQgoHR2V0Tm9kZRIaLmJsaXhhcmQudjEuR2V0Tm9kZVJlcXVlc3QaGy5ibGl4YXJkLnYxLkdldE5vZGVSZXNwb25zZRJICglMaXN0Tm9kZXMSHC5ibGl4YXJkLnYxLkxpc3ROb2Rlc1JlcXVlc3QaHS5ibGl4YXJkLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlEksKCkNvcmRvbk5vZGUSHS5ibGl4YXJkLnYxLkNvcmRvbk5vZGVSZXF1ZXN0Gh4uYmxpeGFyZC52MS5Db3Jkb25Ob2RlUmVzcG9uc2USUQoMVW5jb3Jkb25Ob2RlEh8uYmxpeGFyZC52MS5VbmNvcmRvbk5vZGVSZXF1ZXN0GiAuYmxpeGFyZC52MS5VbmNvcmRvbk5vZGVSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChVibGl4YXJkL3YxL25vZGUucHJvdG8SCmJsaXhhcmQudjEilgMKBE5vZGUSCgoCaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS5ibGl4YXJkLnYxLk5vZGVTdGF0ZRITCgtzY2hlZHVsYWJsZRgDIAEoCBIrCghjYXBhY2l0eRgEIAEoCzIZLmJsaXhhcmQudjEuTm9kZVJlc291cmNlcxIsCglhbGxvY2F0ZWQYBSABKAsyGS5ibGl4YXJkLnYxLk5vZGVSZXNvdXJjZXMSDwoHdmVyc2lvbhgGIAEoCRIOCgZkcml2ZXIYByABKAkSEwoLYWNjZWxlcmF0b3IYCCABKAkSGgoSYWNjZWxlcmF0b3JfcmVhc29uGAkgASgJEhoKEmh5cGVydmlzb3JfdmVyc2lvbhgKIAEoCRIuCgpzdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzZXJ2ZXIYDCABKAgSEAoIdm1fY291bnQYDSABKA0SLAoHbWV0cmljcxgOIAEoCzIbLmJsaXhhcmQudjEuTWV0cmljc0VuZHBvaW50Il8KD01ldHJpY3NFbmRwb2ludBIPCgdhZGRyZXNzGAEgASgJEg4KBnNjaGVtZRgCIAEoCRIMCgRwYXRoGAMgASgJEgsKA2pvYhgEIAEoCRIQCghpbnN0YW5jZRgFIAEoCSJICg1Ob2RlUmVzb3VyY2VzEg0KBXZjcHVzGAEgASgNEhQKDG1lbW9yeV9ieXRlcxgCIAEoBBISCgpkaXNrX2J5dGVzGAMgASgEIh4KDkdldE5vZGVSZXF1ZXN0EgwKBG5vZGUYASABKAkiMQoPR2V0Tm9kZVJlc3BvbnNlEh4KBG5vZGUYASABKAsyEC5ibGl4YXJkLnYxLk5vZGUiEgoQTGlzdE5vZGVzUmVxdWVzdCI0ChFMaXN0Tm9kZXNSZXNwb25zZRIfCgVub2RlcxgBIAMoCzIQLmJsaXhhcmQudjEuTm9kZSIhChFDb3Jkb25Ob2RlUmVxdWVzdBIMCgRub2RlGAEgASgJIjQKEkNvcmRvbk5vZGVSZXNwb25zZRIeCgRub2RlGAEgASgLMhAuYmxpeGFyZC52MS5Ob2RlIiMKE1VuY29yZG9uTm9kZVJlcXVlc3QSDAoEbm9kZRgBIAEoCSI2ChRVbmNvcmRvbk5vZGVSZXNwb25zZRIeCgRub2RlGAEgASgLMhAuYmxpeGFyZC52MS5Ob2RlKlIKCU5vZGVTdGF0ZRIaChZOT0RFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQTk9ERV9TVEFURV9SRUFEWRABEhMKD05PREVfU1RBVEVfRE9XThACMrsCCgtOb2RlU2VydmljZRJCCgdHZXROb2RlEhouYmxpeGFyZC52MS5HZXROb2RlUmVxdWVzdBobLmJsaXhhcmQudjEuR2V0Tm9kZVJlc3BvbnNlEkgKCUxpc3ROb2RlcxIcLmJsaXhhcmQudjEuTGlzdE5vZGVzUmVxdWVzdBodLmJsaXhhcmQudjEuTGlzdE5vZGVzUmVzcG9uc2USSwoKQ29yZG9uTm9kZRIdLmJsaXhhcmQudjEuQ29yZG9uTm9kZVJlcXVlc3QaHi5ibGl4YXJkLnYxLkNvcmRvbk5vZGVSZXNwb25zZRJRCgxVbmNvcmRvbk5vZGUSHy5ibGl4YXJkLnYxLlVuY29yZG9uTm9kZVJlcXVlc3QaIC5ibGl4YXJkLnYxLlVuY29yZG9uTm9kZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message blixard.v1.Node
@@ -88,6 +88,13 @@ export type Node = Message<"blixard.v1.Node"> & {
    * @generated from field: uint32 vm_count = 13;
    */
   vmCount: number;
+
+  /**
+   * Absent where no metrics page is served.
+   *
+   * @generated from field: blixard.v1.MetricsEndpoint metrics = 14;
+   */
+  metrics?: MetricsEndpoint | undefined;
 };
 
 /**
@@ -96,6 +103,51 @@ export type Node = Message<"blixard.v1.Node"> & {
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
   messageDesc(file_blixard_v1_node, 0);
+
+/**
+ * Where a node's metrics page is read, and whose metrics they are.
+ *
+ * @generated from message blixard.v1.MetricsEndpoint
+ */
+export type MetricsEndpoint = Message<"blixard.v1.MetricsEndpoint"> & {
+  /**
+   * "host:port" by which others reach it.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * "http" or "https".
+   *
+   * @generated from field: string scheme = 2;
+   */
+  scheme: string;
+
+  /**
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Labels of its series in Prometheus, whichever way they come: "<service.namespace>/<service.name>", and service.instance.id.
+   *
+   * @generated from field: string job = 4;
+   */
+  job: string;
+
+  /**
+   * @generated from field: string instance = 5;
+   */
+  instance: string;
+};
+
+/**
+ * Describes the message blixard.v1.MetricsEndpoint.
+ * Use `create(MetricsEndpointSchema)` to create a new message.
+ */
+export const MetricsEndpointSchema: GenMessage<MetricsEndpoint> = /*@__PURE__*/
+  messageDesc(file_blixard_v1_node, 1);
 
 /**
  * @generated from message blixard.v1.NodeResources
@@ -122,7 +174,7 @@ export type NodeResources = Message<"blixard.v1.NodeResources"> & {
  * Use `create(NodeResourcesSchema)` to create a new message.
  */
 export const NodeResourcesSchema: GenMessage<NodeResources> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 1);
+  messageDesc(file_blixard_v1_node, 2);
 
 /**
  * @generated from message blixard.v1.GetNodeRequest
@@ -139,7 +191,7 @@ export type GetNodeRequest = Message<"blixard.v1.GetNodeRequest"> & {
  * Use `create(GetNodeRequestSchema)` to create a new message.
  */
 export const GetNodeRequestSchema: GenMessage<GetNodeRequest> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 2);
+  messageDesc(file_blixard_v1_node, 3);
 
 /**
  * @generated from message blixard.v1.GetNodeResponse
@@ -156,7 +208,7 @@ export type GetNodeResponse = Message<"blixard.v1.GetNodeResponse"> & {
  * Use `create(GetNodeResponseSchema)` to create a new message.
  */
 export const GetNodeResponseSchema: GenMessage<GetNodeResponse> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 3);
+  messageDesc(file_blixard_v1_node, 4);
 
 /**
  * @generated from message blixard.v1.ListNodesRequest
@@ -169,7 +221,7 @@ export type ListNodesRequest = Message<"blixard.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 4);
+  messageDesc(file_blixard_v1_node, 5);
 
 /**
  * @generated from message blixard.v1.ListNodesResponse
@@ -186,7 +238,7 @@ export type ListNodesResponse = Message<"blixard.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 5);
+  messageDesc(file_blixard_v1_node, 6);
 
 /**
  * @generated from message blixard.v1.CordonNodeRequest
@@ -203,7 +255,7 @@ export type CordonNodeRequest = Message<"blixard.v1.CordonNodeRequest"> & {
  * Use `create(CordonNodeRequestSchema)` to create a new message.
  */
 export const CordonNodeRequestSchema: GenMessage<CordonNodeRequest> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 6);
+  messageDesc(file_blixard_v1_node, 7);
 
 /**
  * @generated from message blixard.v1.CordonNodeResponse
@@ -220,7 +272,7 @@ export type CordonNodeResponse = Message<"blixard.v1.CordonNodeResponse"> & {
  * Use `create(CordonNodeResponseSchema)` to create a new message.
  */
 export const CordonNodeResponseSchema: GenMessage<CordonNodeResponse> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 7);
+  messageDesc(file_blixard_v1_node, 8);
 
 /**
  * @generated from message blixard.v1.UncordonNodeRequest
@@ -237,7 +289,7 @@ export type UncordonNodeRequest = Message<"blixard.v1.UncordonNodeRequest"> & {
  * Use `create(UncordonNodeRequestSchema)` to create a new message.
  */
 export const UncordonNodeRequestSchema: GenMessage<UncordonNodeRequest> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 8);
+  messageDesc(file_blixard_v1_node, 9);
 
 /**
  * @generated from message blixard.v1.UncordonNodeResponse
@@ -254,7 +306,7 @@ export type UncordonNodeResponse = Message<"blixard.v1.UncordonNodeResponse"> & 
  * Use `create(UncordonNodeResponseSchema)` to create a new message.
  */
 export const UncordonNodeResponseSchema: GenMessage<UncordonNodeResponse> = /*@__PURE__*/
-  messageDesc(file_blixard_v1_node, 9);
+  messageDesc(file_blixard_v1_node, 10);
 
 /**
  * @generated from enum blixard.v1.NodeState
