@@ -11,8 +11,8 @@ import { waitFor } from "./wait-for.ts";
 export interface PrometheusOptions {
   /** Below it a folder for its configuration and its data. */
   readonly directory: string;
-  /** URL of the page. */
-  readonly target: string;
+  /** URL of the page; absent where the scrape configuration says how targets are found. */
+  readonly target?: string;
   /** Of `--enable-feature`. */
   readonly features?: readonly string[];
   /** Lines of YAML within the scrape configuration, with an indentation of four. */
@@ -22,18 +22,15 @@ export interface PrometheusOptions {
 export interface Prometheus extends PrometheusApi, AsyncDisposable {}
 
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
-  const { features = [], scrapeConfig = "" } = options;
+  const { features = [], scrapeConfig = "", target } = options;
   const directory = await mkdtemp(join(options.directory, "prometheus-"));
-  const target = new URL(options.target);
   const configFile = join(directory, "prometheus.yml");
   await writeFile(
     configFile,
     `global: { scrape_interval: 1s }
 scrape_configs:
   - job_name: blixard
-    scheme: ${target.protocol.slice(0, -1)}
-    static_configs: [{ targets: ['${target.host}'] }]
-${scrapeConfig}`,
+${target === undefined ? "" : staticTarget(new URL(target))}${scrapeConfig}`,
   );
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -66,6 +63,10 @@ ${scrapeConfig}`,
     throw error;
   }
   return { ...createPrometheusApi(url), [Symbol.asyncDispose]: stop };
+}
+
+function staticTarget({ host, protocol }: URL): string {
+  return `    scheme: ${protocol.slice(0, -1)}\n    static_configs: [{ targets: ['${host}'] }]\n`;
 }
 
 async function freePort(): Promise<number> {

@@ -3,14 +3,18 @@
  * makes them of the resource; a scrape has equal ones when its target is given them.
  * Source: Prometheus and OpenMetrics compatibility, resource attributes.
  */
-import type { SpanAttributeValue, SpanResource } from "#model/recorded-span.ts";
+import type { SpanAttributeValue } from "#model/recorded-span.ts";
 
 export interface PrometheusIdentity {
   readonly job: string;
   readonly instance: string;
 }
 
-export function prometheusIdentity({ attributes }: Pick<SpanResource, "attributes">): PrometheusIdentity {
+export function prometheusIdentity({
+  attributes,
+}: {
+  readonly attributes: Readonly<Record<string, SpanAttributeValue>>;
+}): PrometheusIdentity {
   const [namespace, name] = [textOf(attributes["service.namespace"]), textOf(attributes["service.name"])];
   return {
     job: namespace === "" ? name : `${namespace}/${name}`,
