@@ -5,8 +5,10 @@ import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { nodeCertificateExpirationTimestamp } from "#gen/telemetry/metrics.ts";
 import { Secret } from "#model/secret.ts";
 import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certificate.ts";
+import { createMemoryTelemetry, type MemoryTelemetry } from "#test/support/memory-telemetry.ts";
 import { createManualClock } from "#test/support/manual-clock.ts";
 import { oddKey, strangersCertificate } from "#test/support/odd-certificates.ts";
 import { serve } from "#test/support/metrics-listener.ts";
@@ -16,11 +18,13 @@ import { type MetricsListener, startMetricsListener } from "./metrics-listener.t
 
 let directory: string;
 let lines: string[];
+let telemetry: MemoryTelemetry;
 const clock = createManualClock();
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "blixard-listener-"));
   lines = [];
+  telemetry = createMemoryTelemetry();
   await write("server.pem", loopbackCertificate);
   await write("server.key", loopbackKey);
 });
@@ -49,6 +53,7 @@ function start(clientCaFile?: string): Promise<MetricsListener> {
     telemetry: {
       startMetricsServer: async ({ bind, readiness, tls, bearerToken }) =>
         (await serve({ bind, readiness, tls, bearerToken })).server,
+      metrics: telemetry.metrics,
       logger: {
         debug() {},
         info: (message) => void lines.push(message),
@@ -61,6 +66,10 @@ function start(clientCaFile?: string): Promise<MetricsListener> {
     readiness: () => readinessOf([]),
     knownNodes: () => undefined,
   });
+}
+
+function expirationSeconds(): number | undefined {
+  return telemetry.value(nodeCertificateExpirationTimestamp, { "blixard.certificate.role": "metrics_server" });
 }
 
 /** The subject of the certificate that is shown, and the answer to a scrape with the token. */
@@ -78,6 +87,7 @@ test("certificates that are renewed on disk are taken up, half-renewed ones are 
   try {
     assert.match(listener.url, /^https:\/\/127\.0\.0\.1:\d+\/metrics$/);
     assert.deepEqual(await ask(listener), { subject: "CN=localhost", status: 200 });
+    assert.equal(expirationSeconds(), Date.UTC(2126, 9, 29, 21, 25, 54) / 1_000);
 
     await write("server.pem", strangersCertificate);
     await clock.advance(10_000);
@@ -86,12 +96,15 @@ test("certificates that are renewed on disk are taken up, half-renewed ones are 
       return lines.length > 0;
     });
     assert.deepEqual(await ask(listener), { subject: "CN=localhost", status: 200 });
+    // What is in use counts, not what lies there.
+    assert.equal(expirationSeconds(), Date.UTC(2126, 9, 29, 21, 25, 54) / 1_000);
 
     await write("server.key", oddKey);
     await waitFor("the new certificate", async () => {
       await clock.advance(10_000);
       return (await ask(listener)).subject === "CN=collector.example";
     });
+    assert.equal(expirationSeconds(), Date.UTC(2126, 9, 30, 0, 14, 12) / 1_000);
     // Said once each, however often it was looked at.
     assert.deepEqual(lines, [
       "the metrics listener keeps its old certificate",

@@ -13,13 +13,14 @@ import type { MetricsServer, MetricsServerTls } from "#telemetry/http/metrics-se
 import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import type { Readiness } from "#telemetry/http/readiness.ts";
 import { planAdvertisedAddress, readMachineAddresses } from "./advertised-address.ts";
+import { reportCertificates } from "./certificate-expirations.ts";
 import { readPem } from "./telemetry-options.ts";
 
 type HttpServerConfig = Config["observability"]["metrics"]["httpServer"];
 
 export interface MetricsListenerOptions {
   readonly config: HttpServerConfig;
-  readonly telemetry: Pick<TelemetryRuntime, "startMetricsServer" | "logger">;
+  readonly telemetry: Pick<TelemetryRuntime, "startMetricsServer" | "logger" | "metrics">;
   readonly clock: Clock;
   readonly readiness: () => Readiness;
   readonly knownNodes: () => KnownNodes | undefined;
@@ -60,6 +61,7 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
     scopeLabels: config.scopeLabels,
     created: config.created,
   });
+  if (tls !== undefined) report(options, tls);
   const stopping = new AbortController();
   const watching = files === undefined ? undefined : watch(files, before, server, options, stopping.signal);
   const { scheme, address } = server;
@@ -98,14 +100,20 @@ async function readTls(files: TlsFiles): Promise<MetricsServerTls> {
   return { certificate, key: new Secret(key), clientAuthorities };
 }
 
+function report({ telemetry: { metrics } }: MetricsListenerOptions, tls: MetricsServerTls): void {
+  reportCertificates(metrics, "metrics_server", [tls.certificate]);
+  reportCertificates(metrics, "metrics_client_ca", [tls.clientAuthorities]);
+}
+
 /** Takes up new files until the signal; never rejects. */
 async function watch(
   files: TlsFiles,
   before: string,
   server: MetricsServer,
-  { clock, telemetry, watchIntervalMs = DEFAULT_WATCH_INTERVAL_MS }: MetricsListenerOptions,
+  options: MetricsListenerOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { clock, telemetry, watchIntervalMs = DEFAULT_WATCH_INTERVAL_MS } = options;
   let known = before;
   let complained: string | undefined;
   while (!signal.aborted) {
@@ -121,6 +129,7 @@ async function watch(
       // Files that change while they are read are looked at again.
       if ((await fingerprintOf(files)) !== present) continue;
       server.renewTls(tls);
+      report(options, tls);
       known = present;
       complained = undefined;
       telemetry.logger.info("the metrics listener has taken up its renewed certificate");

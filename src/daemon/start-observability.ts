@@ -8,6 +8,8 @@ import type { Doctor } from "#telemetry/doctor/doctor.ts";
 import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
 import { prometheusIdentity } from "#telemetry/resource/prometheus-identity.ts";
+import type { OtlpOptions, TelemetryOptions } from "#telemetry/telemetry-options.ts";
+import { reportCertificates } from "./certificate-expirations.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeIdentity } from "./data-directory.ts";
 import { type MetricsListener, startMetricsListener } from "./metrics-listener.ts";
@@ -62,6 +64,17 @@ export async function startObservability(
     "process.runtime.name": "nodejs",
     "process.runtime.version": process.versions.node,
   });
+  const tls = destinationsOf(telemetryOptions).map((destination) => destination.tls);
+  reportCertificates(
+    telemetry.metrics,
+    "otlp_client",
+    tls.map((files) => files?.clientCertificate),
+  );
+  reportCertificates(
+    telemetry.metrics,
+    "otlp_ca",
+    tls.map((files) => files?.certificateAuthorities),
+  );
   lifecycle.started({
     name: "telemetry",
     stop: () => telemetry.shutdown(FLUSH_TIMEOUT_MS),
@@ -85,6 +98,10 @@ export async function startObservability(
   });
   lifecycle.started({ name: "metrics listener", stop: () => listener.close(), stopTimeoutMs: SERVER_STOP_TIMEOUT_MS });
   return observed(listener);
+}
+
+function destinationsOf({ tracing, metrics, logging }: TelemetryOptions): readonly OtlpOptions[] {
+  return [...tracing.destinations, ...metrics.destinations, ...logging.destinations];
 }
 
 export function createReadinessBoard(): ReadinessBoard {

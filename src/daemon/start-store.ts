@@ -21,6 +21,7 @@ import { createInstrumentedKeyValueStore, createWatchResumeCounter } from "#stor
 import type { KeyValueStore } from "#store/key-value-store.ts";
 import { createWatchCache, type WatchCache } from "#store/watch-cache.ts";
 import type { Telemetry } from "#telemetry/port.ts";
+import { reportCertificates } from "./certificate-expirations.ts";
 import type { NodeEnvironment } from "./node-environment.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
@@ -47,6 +48,8 @@ export async function startStore(
   const external = config.store.endpoints !== undefined;
   const endpoints = external ? externalEndpoints(config) : [await startMember(environment, lifecycle, signal)];
   const tls = external ? await readTls(config) : undefined;
+  reportCertificates(telemetry.metrics, "store_client", [tls?.clientCertificate]);
+  reportCertificates(telemetry.metrics, "store_ca", [tls?.certificateAuthorities]);
   const connection = createEtcdConnection({
     endpoints,
     ...(tls === undefined ? {} : { tls }),

@@ -21,12 +21,14 @@ interface Unseen {
 
 const overflow = { why: "needs a metric over its limit; src/telemetry/metrics has the tests" };
 const lone = { why: "a lone member has no other leader; test/integration/etcd-signals.test.ts" };
+const certificate = { why: "needs a certificate; src/daemon has the tests, test/e2e/discovery.test.ts sees it" };
 const place = { why: "only in a container, or where the firmware says it; src/telemetry/resource", varies: true };
 const mistake = { why: "only when a program measures what is no number; src/telemetry/metrics has the tests" };
 
 /** What is registered and not seen in this life. */
 const UNSEEN: Readonly<Record<string, Unseen>> = {
   "metric blixard.raft.apply.duration": { why: "etcd counts it from 3.6 on only", varies: true },
+  "metric blixard.node.certificate.expiration.timestamp": certificate,
   "metric blixard.telemetry.spool.dropped": { why: "needs an outage that is longer than the spool" },
   "metric blixard.telemetry.scrape.rejected": { why: "needs a hostile scraper; src/telemetry/http has them" },
   "metric blixard.telemetry.series.overflows": overflow,
@@ -38,6 +40,7 @@ const UNSEEN: Readonly<Record<string, Unseen>> = {
   "entity container": place,
   "attribute container.id": place,
   "attribute host.type": place,
+  "attribute blixard.certificate.role": certificate,
   "attribute blixard.store.member_id": lone,
   "attribute blixard.store.leader_id": lone,
   "attribute blixard.telemetry.attribute": { why: "names a log attribute that is not registered" },

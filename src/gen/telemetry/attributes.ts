@@ -130,6 +130,18 @@ export const attributes = {
     type: "int",
     brief: "Machines found ended."
   },
+  "blixard.certificate.role": {
+    type: "string",
+    brief: "What the certificate is for.",
+    values: [
+      "metrics_server",
+      "metrics_client_ca",
+      "otlp_client",
+      "otlp_ca",
+      "store_client",
+      "store_ca"
+    ]
+  },
   "blixard.peer.state": {
     type: "string",
     brief: "State of the connection to another node.",

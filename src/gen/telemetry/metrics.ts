@@ -568,6 +568,30 @@ export const nodePressure = {
   }
 } as const;
 
+/** When a certificate in use expires, in seconds since 1970. */
+export const nodeCertificateExpirationTimestamp = {
+  name: "blixard.node.certificate.expiration.timestamp",
+  prometheusName: "blixard_node_certificate_expiration_timestamp_seconds",
+  instrument: "gauge",
+  unit: "s",
+  valueType: "double",
+  brief: "When a certificate in use expires, in seconds since 1970.",
+  attributes: {
+    "blixard.certificate.role": {
+      type: "string",
+      requirement: "required",
+      values: [
+        "metrics_server",
+        "metrics_client_ca",
+        "otlp_client",
+        "otlp_ca",
+        "store_client",
+        "store_ca"
+      ]
+    }
+  }
+} as const;
+
 /** Whether the node's guardian answers (1) or not (0). */
 export const nodeGuardianConnected = {
   name: "blixard.node.guardian.connected",
