@@ -37,6 +37,14 @@ export function useBackend(context: Pick<TestContext, "skip">, name: BackendName
   return backend.path;
 }
 
+/** The same for a program that a whole file of tests stands on. */
+export function backendPath(name: BackendName): string {
+  let reason = "";
+  const path = useBackend({ skip: (message) => (reason = message ?? "") }, name);
+  if (path === undefined) throw new Error(reason);
+  return path;
+}
+
 function readBackends(): Backends {
   return JSON.parse(readFileSync(readVariable("BLIXARD_STACK_BACKENDS"), "utf8")) as Backends;
 }

@@ -14,6 +14,14 @@ export interface JaegerApi extends TraceBackend {
   /** What its search offers. */
   services(): Promise<readonly string[]>;
   operations(service: string): Promise<readonly string[]>;
+  /** The traces of the last hour that its search finds: each with all of its spans. */
+  find(search: JaegerSearch): Promise<readonly ReceivedSpan[]>;
+}
+
+export interface JaegerSearch {
+  readonly service: string;
+  /** A span's name. */
+  readonly operation?: string;
 }
 
 /** Jaeger 2: the query API v3, in which traces are OTLP. */
@@ -23,12 +31,19 @@ export function createJaegerApi(url: string): JaegerApi {
     trace: async (traceId) => {
       const response = await ask(`${url}/api/v3/traces/${traceId}`);
       if (response.status === 404) return undefined;
-      // One JSON document a chunk of the stream.
-      const documents = (await response.text()).split("\n").filter((line) => line.trim() !== "");
-      return documents.flatMap((document) => {
-        const { result } = JSON.parse(document) as { readonly result: unknown };
-        return collectSpans(readOtlpJson(ExportTraceServiceRequestSchema, JSON.stringify(result)));
+      return readTraces(await response.text());
+    },
+    find: async ({ service, operation }) => {
+      const nowMs = Date.now();
+      const query = new URLSearchParams({
+        "query.service_name": service,
+        ...(operation === undefined ? {} : { "query.operation_name": operation }),
+        "query.start_time_min": new Date(nowMs - 3_600_000).toISOString(),
+        "query.start_time_max": new Date(nowMs + 60_000).toISOString(),
+        "query.num_traces": "1000",
       });
+      const response = await ask(`${url}/api/v3/traces?${query.toString()}`);
+      return response.status === 404 ? [] : readTraces(await response.text());
     },
     services: async () => {
       const { services } = (await (await ask(`${url}/api/v3/services`)).json()) as { services: string[] };
@@ -40,6 +55,15 @@ export function createJaegerApi(url: string): JaegerApi {
       return operations.map(({ name }) => name);
     },
   };
+}
+
+/** One JSON document a chunk of the stream. */
+function readTraces(text: string): ReceivedSpan[] {
+  const documents = text.split("\n").filter((line) => line.trim() !== "");
+  return documents.flatMap((document) => {
+    const { result } = JSON.parse(document) as { readonly result: unknown };
+    return collectSpans(readOtlpJson(ExportTraceServiceRequestSchema, JSON.stringify(result)));
+  });
 }
 
 /** Tempo: its protobuf is OTLP's but for the names. */
