@@ -59,7 +59,7 @@ async function makeWritable(folder: string): Promise<void> {
   }
 }
 
-/** At the lowest priority: tests and people go first. */
+/** At a low priority: tests and people go first. */
 async function runGo(step: Extract<BuildStep, { kind: "go" }>, { go, environment, tell }: Workshop): Promise<string> {
   const startedAt = performance.now();
   tell(step.says);
@@ -74,7 +74,7 @@ async function runGo(step: Extract<BuildStep, { kind: "go" }>, { go, environment
       cwd: step.cwd,
       environment: goEnvironment(go, environment),
       timeoutMs: STEP_TIMEOUT_MS,
-      niceness: 15,
+      niceness: 5,
     });
   } catch (error) {
     throw new Error(`${step.says} failed`, { cause: error });

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parse } from "yaml";
+import { readBuildInputs } from "./build-inputs.ts";
+import { type BuildStep, adaptManifest, cacheFolderName, planBuild } from "./build-plan.ts";
+import { PROGRAM_NAMES, PROGRAMS, type Program } from "./programs.ts";
+
+const manifest = `# A Collector.
+dist:
+  name: otelcol-blixard
+  version: 0.159.0
+receivers:
+  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v0.159.0
+exporters:
+  - gomod: example.com/exporter/fileexporter v0.159.0
+`;
+
+const collector: Program = {
+  name: "collector-oldest",
+  version: "0.100.0",
+  executable: "otelcol-blixard",
+  recipe: { kind: "collector", additions: {} },
+};
+
+const jaeger: Program = {
+  name: "jaeger",
+  version: "1.76.0",
+  executable: "jaeger",
+  recipe: {
+    kind: "module",
+    module: "example.com/jaeger",
+    moduleVersion: "v1.76.0",
+    package: "./cmd/jaeger",
+    tags: ["one", "two"],
+    linkerFlags: "-checklinkname=0",
+    nested: [{ module: "example.com/jaeger/push", version: "v0.1.0", folder: "pkg/push" }],
+  },
+};
+
+describe("the folder of a program in the cache", () => {
+  const name = (program: Program, inputs = { manifest }): string => cacheFolderName(program, inputs);
+
+  it("tells name and version, and stays while nothing changes", () => {
+    assert.match(name(collector), /^collector-oldest-0\.100\.0-[0-9a-f]{12}$/);
+    assert.equal(name(collector), name({ ...collector }));
+  });
+
+  it("is another one for another recipe, manifest or set of checksums", () => {
+    const names = [
+      name(collector),
+      name(collector, { manifest: `${manifest}#` }),
+      cacheFolderName(collector, { manifest, checksums: "example.com v1 h1:a\n" }),
+      name({ ...collector, recipe: { kind: "collector", additions: { exporters: ["example.com/x"] } } }),
+      name({ ...collector, version: "0.100.1" }),
+    ];
+    assert.equal(new Set(names).size, names.length);
+  });
+
+  it("does not depend on the manifest for a program that has none", () => {
+    assert.equal(name(jaeger), name(jaeger, { manifest: "" }));
+  });
+
+  it("is a folder of its own for every program of the table", async () => {
+    const names = await Promise.all(
+      PROGRAM_NAMES.map(async (key) => cacheFolderName(PROGRAMS[key], await readBuildInputs(PROGRAMS[key]))),
+    );
+    assert.equal(new Set(names).size, PROGRAM_NAMES.length);
+    for (const key of PROGRAM_NAMES) assert.equal(PROGRAMS[key].name, key);
+  });
+});
+
+describe("the plan of a build", () => {
+  it("of a Collector builds the builder of the same version and lets it do the rest", () => {
+    const { steps, output } = planBuild(collector, { manifest, checksums: "sums" }, "/work");
+    assert.equal(output, "/work/bin/otelcol-blixard");
+    assert.match(written(steps, "/work/builder/go.mod"), /collector\/cmd\/builder v0\.100\.0\n/);
+    assert.equal(written(steps, "/work/builder/go.sum"), "sums");
+    assert.equal(written(steps, "/work/source/go.sum"), "sums");
+    assert.deepEqual(commands(steps), [
+      "go build -mod=mod -trimpath -o /work/builder/builder go.opentelemetry.io/collector/cmd/builder",
+      "/work/builder/builder --config /work/manifest.yaml --skip-compilation",
+      "go build -p 2 -trimpath -ldflags=-s -w -o /work/bin/otelcol-blixard .",
+    ]);
+  });
+
+  it("of a module copies it with the modules that live inside of it, and builds there", () => {
+    const { steps } = planBuild(jaeger, { manifest }, "/work");
+    assert.deepEqual(
+      steps.flatMap((step) => (step.kind === "copy_module" ? [[step.module, step.version, step.to]] : [])),
+      [
+        ["example.com/jaeger", "v1.76.0", "/work/source"],
+        ["example.com/jaeger/push", "v0.1.0", "/work/source/pkg/push"],
+      ],
+    );
+    assert.deepEqual(commands(steps), [
+      "go build -mod=mod -p 2 -trimpath -tags one,two -ldflags=-checklinkname=0 -o /work/bin/jaeger ./cmd/jaeger",
+    ]);
+  });
+
+  it("gives the manifest another version, place and more components", () => {
+    const adapted: unknown = parse(
+      adaptManifest(manifest, {
+        version: "0.100.0",
+        additions: { exporters: ["example.com/exporter/datadog"], connectors: ["example.com/connector/datadog"] },
+        sourceDir: "/work/source",
+      }),
+    );
+    assert.deepEqual(adapted, {
+      dist: { name: "otelcol-blixard", version: "0.100.0", output_path: "/work/source" },
+      receivers: [{ gomod: "go.opentelemetry.io/collector/receiver/otlpreceiver v0.100.0" }],
+      exporters: [
+        { gomod: "example.com/exporter/fileexporter v0.100.0" },
+        { gomod: "example.com/exporter/datadog v0.100.0" },
+      ],
+      connectors: [{ gomod: "example.com/connector/datadog v0.100.0" }],
+    });
+  });
+
+  it("refuses a manifest that is none", () => {
+    const change = { version: "1", additions: {}, sourceDir: "/" };
+    for (const text of ["", "- a", "a: [", "text"]) {
+      assert.throws(() => adaptManifest(text, change), /not a YAML mapping/);
+    }
+  });
+});
+
+function written(steps: readonly BuildStep[], file: string): string {
+  return steps.flatMap((step) => (step.kind === "write" && step.file === file ? [step.text] : [])).join("");
+}
+
+function commands(steps: readonly BuildStep[]): string[] {
+  return steps.flatMap((step) => (step.kind === "go" ? [step.argv.join(" ")] : []));
+}
