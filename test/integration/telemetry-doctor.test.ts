@@ -4,7 +4,7 @@ import { createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { Secret } from "#model/secret.ts";
@@ -205,45 +205,86 @@ test("mistake 9: a backend that takes traces only, as Jaeger does", async (conte
   assertOnly(await diagnose({ destinations: metrics }), "signal_unsupported", /\[observability\.metrics\]/);
 });
 
-test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP", async (context) => {
+test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP, under whatever labels", async (context) => {
   const receiver = await receiverFor(context);
-  const prometheus = (scraped: boolean, pushed: boolean) => (query: string) =>
-    query.includes("telemetry_canary")
-      ? [{ job: "blixard", instance: "canary" }]
-      : query.includes("target_info")
-        ? scraped
-          ? [{ job: "node", instance: "127.0.0.1:9090" }]
-          : []
-        : pushed
-          ? [{ job: "test/blixard", instance: "11111111-2222-5333-8444-555555555555" }]
-          : [];
-  const run = async (scraped: boolean, pushed: boolean) => {
-    const answers = prometheus(scraped, pushed);
-    const prometheusUrl = await startHttp(context, (request, response) => {
-      const query = new URL(request.url ?? "", "http://x").searchParams.get("query") ?? "";
-      const result = answers(query).map((metric) => ({ metric, value: [0, "1"] }));
-      answer(200, JSON.stringify({ status: "success", data: { resultType: "vector", result } }))(request, response);
-    });
+  const identity = { job: "test/blixard", instance: "11111111-2222-5333-8444-555555555555" };
+  const byAddress = { job: "node", instance: "127.0.0.1:9090" };
+  /** @param scraped labels of what is `up` */
+  const run = async (scraped: Readonly<Record<string, string>> | undefined, isPushed: boolean) => {
     const page = await startHttp(
       context,
       answer(200, "# TYPE a gauge\na 1\n# EOF\n", { "content-type": "application/openmetrics-text; version=1.0.0" }),
     );
     return diagnose({
-      destinations: everySignalTo({ endpoint: receiver.grpcEndpoint }),
-      backends: { prometheusUrl },
+      destinations: isPushed ? everySignalTo({ endpoint: receiver.grpcEndpoint }) : {},
+      backends: { prometheusUrl: await startPrometheusDouble(context, scraped, isPushed ? identity : undefined) },
       node: { pageUrl: () => `${page}/metrics`, status: () => [], cardinality: () => undefined },
     });
   };
-  const both = await run(true, true);
-  assertOnly(both, "scrape_and_push", /Choose one way/);
-  assert.match(finding(both, "scrape_and_push").message, /by scrape as job "node", instance "127\.0\.0\.1:9090"/);
-  for (const [scraped, pushed] of [
-    [true, false],
-    [false, true],
-  ] as const) {
-    const one = await run(scraped, pushed);
-    assert.deepEqual(one.findings, [], one.text);
+  for (const scraped of [byAddress, identity]) {
+    const both = await run(scraped, true);
+    assertOnly(both, "scrape_and_push", /Choose one way/);
+    const { message } = finding(both, "scrape_and_push");
+    assert.ok(message.includes(`by scrape as job "${scraped.job}", instance "${scraped.instance}"`), message);
+    const one = await run(scraped, false);
+    assert.deepEqual(one.findings, ["no_destination"], one.text);
+    assert.match(one.text, /by scrape only/);
   }
+  const pushed = await run(undefined, true);
+  assert.deepEqual(pushed.findings, [], pushed.text);
+  assert.match(pushed.text, /by OTLP only/);
+});
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Has the canary and a metric of the node where it is pushed; of what is scraped, `up` too. */
+function startPrometheusDouble(
+  context: Pick<TestContext, "after">,
+  scraped: Labels | undefined,
+  pushed: Labels | undefined,
+): Promise<string> {
+  return startHttp(context, (request, response) => {
+    const query = new URL(request.url ?? "", "http://x").searchParams.get("query") ?? "";
+    const found = query.includes("and on (job, instance) up") ? scraped : pushed;
+    const result = found === undefined ? [] : [{ metric: found, value: [0, "1"] }];
+    answer(200, JSON.stringify({ status: "success", data: { resultType: "vector", result } }))(request, response);
+  });
+}
+
+test("what a Prometheus of another time does not show is looked for at the node's; what it refuses is the clock's", async (context) => {
+  const receiver = await receiverFor(context);
+  const startedMs = Date.now();
+  for (const isRefused of [false, true]) {
+    // An hour behind: what it has is seen only at the node's time.
+    const date = new Date(startedMs - 3_600_000).toUTCString();
+    const prometheusUrl = await startHttp(context, (request, response) => {
+      const time = Number(new URL(request.url ?? "", "http://x").searchParams.get("time") ?? 0);
+      const isSeen = !isRefused && time * 1_000 >= startedMs;
+      const result = isSeen ? [{ metric: { job: "blixard", instance: "a" }, value: [time, "1"] }] : [];
+      answer(200, JSON.stringify({ status: "success", data: { result } }), { date })(request, response);
+    });
+    const diagnosis = await diagnose({
+      destinations: everySignalTo({ endpoint: receiver.grpcEndpoint }),
+      backends: { prometheusUrl },
+      timing: { readBackMs: isRefused ? 600 : 20_000 },
+    });
+    assertOnly(diagnosis, "clock_skew", /NTP/);
+    const readBack = diagnosis.checks.find(({ step, signal }) => step === "read_back" && signal === "metrics");
+    assert.equal(readBack?.outcome, isRefused ? "skipped" : "ok", diagnosis.text);
+  }
+});
+
+test("a path that is missing behind a guard: who refuses everybody without credentials does not say what is there", async (context) => {
+  const endpoint = await startHttp(context, (request, response) => {
+    const isKnown = request.headers.authorization === "Bearer right";
+    const isThere = request.url === "/v1/metrics";
+    answer(isKnown ? (isThere ? 200 : 404) : 401, "")(request, response);
+  });
+  const headers = { authorization: new Secret("Bearer right") };
+  const options = { endpoint: `${endpoint}/v1/metrics`, protocol: "http/protobuf", headers } as const;
+  const diagnosis = await diagnose({ destinations: { metrics: [options] } });
+  assertOnly(diagnosis, "signal_path_twice", new RegExp(`otlp_endpoint = "${endpoint}"`));
+  assert.doesNotMatch(diagnosis.text, /right/);
 });
 
 test("plain text spoken to a TLS port", async (context) => {

@@ -3,48 +3,41 @@
  * and Prometheus: each is told by its name with the fix, and nothing else is found.
  */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test, type TestContext } from "node:test";
+import { promisify } from "node:util";
+import { freePort } from "#test/support/doctor-scene.ts";
 import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certificate.ts";
+import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { askDoctor, assertHealthy, assertOnlyFinding, type DoctorsWord } from "./support/ask-doctor.ts";
+import { askDoctor, askDoctorOf, assertHealthy, assertOnlyFinding, type DoctorsWord } from "./support/ask-doctor.ts";
+import { useBackend } from "./support/backends.ts";
 import {
   type Collector,
   type Jaeger,
+  NOWHERE,
   type PrometheusServer,
   startCollector,
   startJaeger,
   startPrometheusServer,
 } from "./support/loopback-backends.ts";
+import { StackNetwork } from "./support/stack-network.ts";
 
 const TIMEOUT_MS = 120_000;
+const OTLP_RECEIVER = "--web.enable-otlp-receiver";
 /** bcrypt of "secret". */
-const HASH_OF_SECRET = "HASHHERE";
+const HASH_OF_SECRET = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+const BASE64_OF_CREDENTIALS = Buffer.from("node:secret").toString("base64");
 
-let directory: string;
-let jaeger: Jaeger;
-let prometheus: PrometheusServer;
-let collector: Collector;
 const ends: (() => Promise<void>)[] = [];
 const owner = { after: (end: () => Promise<void>) => void ends.unshift(end) };
+let directory: string;
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), "blixard-doctor-"));
-  jaeger = await startJaeger(owner);
-  prometheus = await startPrometheusServer(owner);
-  collector = await startCollector(owner, {
-    exporters: {
-      otlp: { endpoint: jaeger.grpc, tls: { insecure: true } },
-      prometheusremotewrite: { endpoint: `${prometheus.url}/api/v1/write` },
-    },
-    pipelines: {
-      traces: { receivers: ["otlp"], exporters: ["otlp"] },
-      metrics: { receivers: ["otlp"], exporters: ["prometheusremotewrite"] },
-      logs: { receivers: ["otlp"], exporters: ["debug"] },
-    },
-  });
 });
 
 after(async () => {
@@ -52,104 +45,232 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+/** A healthy stack for all tests: a Collector that hands on to Jaeger and, by remote write, to Prometheus. */
+interface Scene {
+  readonly jaeger: Jaeger;
+  readonly prometheus: PrometheusServer;
+  readonly collector: Collector;
+  readonly programs: Programs;
+}
+
+type Programs = Readonly<Record<"collector" | "jaeger" | "prometheus" | "prometheus3", string>>;
+
+let scene: Promise<Scene> | undefined;
+
+/** Undefined where a program is missing: the test is skipped then. */
+async function sceneFor(context: TestContext): Promise<Scene | undefined> {
+  const collector = useBackend(context, "collector");
+  const jaeger = useBackend(context, "jaeger");
+  const prometheus = useBackend(context, "prometheus");
+  const prometheus3 = useBackend(context, "prometheus3");
+  if (collector === undefined || jaeger === undefined || prometheus === undefined || prometheus3 === undefined) return;
+  scene ??= setScene({ collector, jaeger, prometheus, prometheus3 });
+  return scene;
+}
+
+async function setScene(programs: Programs): Promise<Scene> {
+  const jaeger = await startJaeger(owner, programs.jaeger);
+  const prometheus = await startPrometheusServer(owner, programs.prometheus3, { flags: [OTLP_RECEIVER] });
+  const collector = await startCollector(owner, programs.collector, {
+    exporters: {
+      otlp: { endpoint: jaeger.grpc, tls: { insecure: true } },
+      prometheusremotewrite: { endpoint: `${prometheus.url}/api/v1/write` },
+    },
+    pipelines: {
+      ...everythingToNowhere,
+      traces: { receivers: ["otlp"], exporters: ["otlp"] },
+      metrics: { receivers: ["otlp"], exporters: ["prometheusremotewrite"] },
+    },
+  });
+  return { jaeger, prometheus, collector, programs };
+}
+
+const toNowhere = { receivers: ["otlp"], exporters: [NOWHERE] };
+const everythingToNowhere = { traces: toNowhere, metrics: toNowhere, logs: toNowhere };
+
+type Protocol = "grpc" | "http/protobuf" | "http/json";
+
 /** Every signal to one endpoint. */
-function tracing(endpoint: string, protocol: "grpc" | "http/protobuf" | "http/json", more = ""): string {
+function tracing(endpoint: string, protocol: Protocol, more = ""): string {
   return `[observability.tracing]\notlp_endpoint = "${endpoint}"\nprotocol = "${protocol}"\n${more}`;
 }
 
-const backends = (): string =>
-  `[observability.doctor]\njaeger_url = "${jaeger.url}"\nprometheus_url = "${prometheus.url}"\n`;
+function backends({ jaeger, prometheus }: Pick<Scene, "jaeger" | "prometheus">): string {
+  return `[observability.doctor]\njaeger_url = "${jaeger.url}"\nprometheus_url = "${prometheus.url}"\n`;
+}
 
-test("all is well: Jaeger and Prometheus have the canary, and show it to others too", async () => {
+function assertNothingFound(word: DoctorsWord): void {
+  assert.deepEqual(word.findings, [], word.text);
+  assert.equal(word.exitCode, 0, word.text);
+}
+
+test("all is well: Jaeger and Prometheus have the canary, and show it to others too", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
   for (const [endpoint, protocol] of [
-    [collector.grpc, "grpc"],
-    [collector.http, "http/protobuf"],
-    [collector.http, "http/json"],
+    [set.collector.grpc, "grpc"],
+    [set.collector.http, "http/protobuf"],
+    [set.collector.http, "http/json"],
   ] as const) {
-    const word = await askDoctor(tracing(endpoint, protocol) + backends());
-    assertHealthy(word);
-    const readBack = word.checks.filter(({ step }) => step === "read_back");
-    assert.deepEqual(
-      readBack.map(({ signal, outcome }) => [signal, outcome]),
-      [
-        ["traces", "CHECK_OUTCOME_OK"],
-        ["metrics", "CHECK_OUTCOME_OK"],
-        ["logs", "CHECK_OUTCOME_SKIPPED"],
-      ],
-    );
-    await assertArrived(word);
+    await assertWell(await askDoctor(tracing(endpoint, protocol) + backends(set)), set);
   }
 });
 
-/** The canary is in the backends, whatever the doctor says. */
-async function assertArrived({ traceId }: DoctorsWord): Promise<void> {
-  const trace = await jaeger.trace(traceId);
+test("all is well where Debian's Prometheus scrapes the Collector, and where a node writes to Prometheus itself", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const { jaeger, programs } = set;
+  const pagePort = await freePort();
+  const collector = await startCollector(context, programs.collector, {
+    exporters: {
+      otlp: { endpoint: jaeger.grpc, tls: { insecure: true } },
+      prometheus: { endpoint: `127.0.0.1:${pagePort}` },
+    },
+    pipelines: {
+      ...everythingToNowhere,
+      traces: { receivers: ["otlp"], exporters: ["otlp"] },
+      metrics: { receivers: ["otlp"], exporters: ["prometheus"] },
+    },
+  });
+  const targets = [`127.0.0.1:${pagePort}`];
+  const prometheus = await startPrometheusServer(context, programs.prometheus, {
+    config: {
+      global: { scrape_interval: "1s" },
+      scrape_configs: [{ job_name: "collector", honor_labels: true, static_configs: [{ targets }] }],
+    },
+  });
+  const scraped = { jaeger, prometheus };
+  await assertWell(await askDoctor(tracing(collector.grpc, "grpc") + backends(scraped)), scraped);
+  const direct = `[observability.metrics]
+otlp_endpoint = "${set.prometheus.url}/api/v1/otlp"
+protocol = "http/protobuf"
+[observability.logging]
+otlp_enabled = false
+`;
+  await assertWell(await askDoctor(tracing(jaeger.grpc, "grpc") + direct + backends(set)), set);
+});
+
+/** Everything was found well, and the canary is in the backends whatever the doctor says. */
+async function assertWell(
+  word: DoctorsWord,
+  { jaeger, prometheus }: Pick<Scene, "jaeger" | "prometheus">,
+): Promise<void> {
+  assertHealthy(word);
+  const readBack = (signal: string) =>
+    word.checks.find((check) => check.step === "read_back" && check.signal === signal);
+  assert.match(readBack("traces")?.message ?? "", /^Jaeger has it after/);
+  assert.match(
+    readBack("metrics")?.message ?? "",
+    /^Prometheus has it after .*, as job "(.+\/)?blixard", instance "[0-9a-f-]{36}"$/,
+  );
+  const trace = await jaeger.trace(word.traceId);
   assert.deepEqual(
-    trace?.spans.map(({ operationName }) => operationName),
+    trace?.map(({ name }) => name),
     ["telemetry.canary"],
   );
-  const id = String(trace?.spans[0]?.tags.find(({ key }) => key === "blixard.telemetry.canary_id")?.value);
+  const id = String(trace?.[0]?.attributes["blixard.telemetry.canary_id"]);
   const selector = `blixard_telemetry_canary{blixard_telemetry_canary_id="${id}"}`;
   const [sample] = await prometheus.query(`last_over_time(${selector}[10m])`);
-  assert.equal(sample?.value?.[1], "1");
+  assert.equal(sample?.value[1], "1");
   // Its series ends with the diagnosis.
   await waitFor("the end of the canary", async () => (await prometheus.query(selector)).length === 0, TIMEOUT_MS);
 }
 
-test("mistake 1: gRPC spoken to an HTTP gateway", async () => {
-  for (const endpoint of [collector.http, jaeger.http, `${prometheus.url}/api/v1/otlp`]) {
+test("mistake 1: gRPC spoken to an HTTP gateway", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  for (const endpoint of [set.collector.http, set.jaeger.http, set.prometheus.url]) {
     const word = await askDoctor(tracing(endpoint, "grpc"));
     assertOnlyFinding(word, "grpc_to_http_gateway", /Set protocol = "http\/protobuf" in \[observability\.tracing\]/);
     assert.equal(word.exitCode, 1);
   }
 });
 
-test("mistake 1 the other way: HTTP spoken to a gRPC port", async () => {
-  for (const endpoint of [collector.grpc, jaeger.grpc]) {
+test("mistake 1 the other way: HTTP spoken to a gRPC port", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  for (const endpoint of [set.collector.grpc, set.jaeger.grpc]) {
     assertOnlyFinding(await askDoctor(tracing(endpoint, "http/protobuf")), "http_to_grpc_port", /protocol = "grpc"/);
   }
 });
 
 test("mistake 2: the gateway's /otlp is missing", async (context) => {
-  const gateway = await startCollector(context, {
-    http: Object.fromEntries(["traces", "metrics", "logs"].map((s) => [`${s}_url_path`, `/otlp/v1/${s}`])),
-    pipelines: everythingToDebug,
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const gateway = await startCollector(context, set.programs.collector, {
+    http: {
+      traces_url_path: "/otlp/v1/traces",
+      metrics_url_path: "/otlp/v1/metrics",
+      logs_url_path: "/otlp/v1/logs",
+    },
+    pipelines: everythingToNowhere,
   });
   const word = await askDoctor(tracing(gateway.http, "http/protobuf"));
-  assertOnlyFinding(word, "otlp_path_missing", new RegExp(`otlp_endpoint = "${gateway.http}/otlp"`));
-  assertHealthyButReadBack(await askDoctor(tracing(`${gateway.http}/otlp`, "http/protobuf")));
+  assertOnlyFinding(word, "otlp_path_missing", new RegExp(`Set otlp_endpoint = "${gateway.http}/otlp" in`));
+  assertNothingFound(await askDoctor(tracing(`${gateway.http}/otlp`, "http/protobuf")));
 });
 
-const everythingToDebug = Object.fromEntries(
-  ["traces", "metrics", "logs"].map((signal) => [signal, { receivers: ["otlp"], exporters: ["debug"] }]),
-);
+test("mistakes 3 and 6: a header is not encoded as it should be, the token is wrong, or there is none", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const guarded = await startPrometheusServer(context, set.programs.prometheus3, {
+    web: { basic_auth_users: { node: HASH_OF_SECRET } },
+    flags: [OTLP_RECEIVER],
+  });
+  const ask = (more: string, path = ""): Promise<DoctorsWord> =>
+    askDoctor(`[observability.tracing]
+enabled = false
+[observability.logging]
+otlp_enabled = false
+[observability.metrics]
+otlp_enabled = true
+otlp_endpoint = "${guarded.url}/api/v1/otlp${path}"
+protocol = "http/protobuf"
+${more}
+`);
+  for (const [authorization, fix] of [
+    [`Basic%20${BASE64_OF_CREDENTIALS}`, /a space, not %20/],
+    [`\\"Basic ${BASE64_OF_CREDENTIALS}\\"`, /quotation marks/],
+    ["Basic node:secret", /base64/],
+  ] as const) {
+    const word = await ask(`headers = { authorization = "${authorization}" }`);
+    assertOnlyFinding(word, "header_malformed", fix);
+    assert.ok(!word.text.includes(BASE64_OF_CREDENTIALS) && !word.text.includes("node:secret"), word.text);
+  }
+  const wrong = await ask('basic_auth = { username = "node", password = "hunter2" }');
+  assertOnlyFinding(wrong, "credentials_refused", /right token or password in \[observability\.metrics\]/);
+  assert.ok(!wrong.text.includes("hunter2"));
+  assertOnlyFinding(await ask(""), "credentials_missing", /basic_auth/);
+  const right = 'basic_auth = { username = "node", password = "secret" }';
+  assertNothingFound(await ask(right));
+  // Without credentials it refuses whatever it is asked for: that says nothing of which paths there are.
+  assertOnlyFinding(await ask(right, "/v1/metrics"), "signal_path_twice", /api\/v1\/otlp" in/);
+});
 
-function assertHealthyButReadBack(word: DoctorsWord): void {
-  assert.deepEqual(word.findings, [], word.text);
-  assert.equal(word.exitCode, 0);
-}
-
-test("mistake 4: TLS spoken to a plaintext port", async () => {
+test("mistake 4: TLS spoken to a plaintext port", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
   for (const [endpoint, protocol] of [
-    [collector.grpc, "grpc"],
-    [collector.http, "http/protobuf"],
-    [jaeger.grpc, "grpc"],
-    [jaeger.http, "http/protobuf"],
-    [`${prometheus.url}/api/v1/otlp`, "http/protobuf"],
+    [set.collector.grpc, "grpc"],
+    [set.collector.http, "http/protobuf"],
+    [set.jaeger.grpc, "grpc"],
+    [set.jaeger.http, "http/protobuf"],
+    [set.prometheus.url, "http/protobuf"],
   ] as const) {
     const word = await askDoctor(tracing(endpoint.replace("http:", "https:"), protocol));
-    const { origin } = new URL(endpoint);
-    assertOnlyFinding(word, "tls_to_plaintext_port", new RegExp(`otlp_endpoint = "${origin}"`));
+    assertOnlyFinding(word, "tls_to_plaintext_port", new RegExp(`otlp_endpoint = "${endpoint}"`));
   }
 });
 
-test("mistake 5: the collector's certificate is self-signed", async (context) => {
-  const file = (name: string): string => join(directory, name);
-  await writeFile(file("server.pem"), loopbackCertificate);
-  await writeFile(file("server.key"), loopbackKey, { mode: 0o600 });
-  const secure = await startCollector(context, {
-    protocol: { tls: { cert_file: file("server.pem"), key_file: file("server.key") } },
-    pipelines: everythingToDebug,
+test("mistake 5: the collector's certificate is self-signed; and plain text spoken to its TLS port", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const [certificate, key] = [join(directory, "server.pem"), join(directory, "server.key")];
+  await writeFile(certificate, loopbackCertificate);
+  await writeFile(key, loopbackKey, { mode: 0o600 });
+  const secure = await startCollector(context, set.programs.collector, {
+    protocol: { tls: { cert_file: certificate, key_file: key } },
+    pipelines: everythingToNowhere,
   });
   for (const [endpoint, protocol] of [
     [secure.grpc, "grpc"],
@@ -157,26 +278,234 @@ test("mistake 5: the collector's certificate is self-signed", async (context) =>
   ] as const) {
     const word = await askDoctor(tracing(endpoint, protocol));
     assertOnlyFinding(word, "certificate_untrusted", /Set ca_file = /);
-    assertHealthyButReadBack(await askDoctor(tracing(endpoint, protocol, `ca_file = "${file("server.pem")}"\n`)));
+    assertNothingFound(await askDoctor(tracing(endpoint, protocol, `ca_file = "${certificate}"\n`)));
     const plain = await askDoctor(tracing(endpoint.replace("https:", "http:"), protocol));
     assertOnlyFinding(plain, "plaintext_to_tls_port", new RegExp(`Set otlp_endpoint = "${endpoint}"`));
   }
 });
 
-test("mistake 9: Jaeger takes traces only", async () => {
+test("mistake 7: the clocks of the node and the backend differ", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const { grpc, http } = set.collector;
+  // Prometheus takes what is old, and refuses what is more than ten minutes ahead.
+  for (const { minutes, seen, endpoint, protocol, metric } of [
+    { minutes: 5, seen: "(299|30\\d) s ahead of", endpoint: http, protocol: "http/json", metric: "OK" },
+    { minutes: 15, seen: "(899|90\\d) s ahead of", endpoint: grpc, protocol: "grpc", metric: "SKIPPED" },
+    { minutes: -15, seen: "(899|90\\d) s behind", endpoint: http, protocol: "http/protobuf", metric: "OK" },
+  ] as const) {
+    const environment = { NODE_OPTIONS: `--import=${clockShiftedBy(minutes)}` };
+    const word = await askDoctor(tracing(endpoint, protocol) + backends(set), environment);
+    assertOnlyFinding(word, "clock_skew", /NTP/);
+    const check = word.checks.find(({ finding }) => finding === "clock_skew");
+    assert.match(check?.message ?? "", new RegExp(`^the clock of this node is ${seen}`));
+    const readBack = word.checks.find(({ step, signal }) => step === "read_back" && signal === "metrics");
+    assert.equal(readBack?.outcome, `CHECK_OUTCOME_${metric}`, word.text);
+  }
+});
+
+/** A module that sets the clock of a Node.js process. */
+function clockShiftedBy(minutes: number): string {
+  const code = `const now=Date.now;Date.now=()=>now()+${minutes * 60_000};`;
+  return `data:text/javascript,${encodeURIComponent(code)}`;
+}
+
+test("mistake 9: Jaeger takes traces only", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
   for (const [endpoint, protocol] of [
-    [jaeger.grpc, "grpc"],
-    [jaeger.http, "http/protobuf"],
+    [set.jaeger.grpc, "grpc"],
+    [set.jaeger.http, "http/protobuf"],
   ] as const) {
     const word = await askDoctor(tracing(endpoint, protocol));
     assertOnlyFinding(word, "signal_unsupported", /otlp_enabled = false/);
+    assert.deepEqual(unsupportedSignals(word), ["metrics", "logs"]);
     assert.equal(word.outcome, "CHECK_OUTCOME_WARNING");
     assert.equal(word.exitCode, 0);
   }
 });
 
-test("mistake 9, other backends: Prometheus takes metrics only, and a Collector what it has pipelines for", async (context) => {
-  const word = await askDoctor(tracing(`${prometheus.url}/api/v1/otlp`, "http/protobuf"));
-  assertOnlyFinding(word, "signal_unsupported", /does not take (traces|logs)/);
-  const withoutLogs = await startCollector(context, { pipelines: { traces: everythingToDebug["traces"]! } });
+function unsupportedSignals({ checks }: DoctorsWord): readonly (string | undefined)[] {
+  return checks.filter(({ finding }) => finding === "signal_unsupported").map(({ signal }) => signal);
+}
+
+test("mistake 9, others: Prometheus takes metrics only, a Collector what it has pipelines for", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const prometheus = await askDoctor(tracing(`${set.prometheus.url}/api/v1/otlp`, "http/protobuf"));
+  assertOnlyFinding(prometheus, "signal_unsupported", /does not take (traces|logs)/);
+  assert.deepEqual(unsupportedSignals(prometheus), ["traces", "logs"]);
+  const withoutLogs = await startCollector(context, set.programs.collector, {
+    pipelines: { traces: toNowhere, metrics: toNowhere },
+  });
+  for (const [endpoint, protocol] of [
+    [withoutLogs.grpc, "grpc"],
+    [withoutLogs.http, "http/protobuf"],
+  ] as const) {
+    const word = await askDoctor(tracing(endpoint, protocol));
+    assertOnlyFinding(word, "signal_unsupported", /\[observability\.logging\]/);
+    assert.deepEqual(unsupportedSignals(word), ["logs"]);
+  }
 });
+
+test("mistake 8: egress is blocked, so that packets vanish; or there is no way at all", async (context) => {
+  const path = useBackend(context, "collector");
+  if (path === undefined) return;
+  await using network = await StackNetwork.create();
+  const address = await network.add("otel-collector");
+  const config = {
+    receivers: {
+      otlp: { protocols: { grpc: { endpoint: `${address}:4317` }, http: { endpoint: `${address}:4318` } } },
+    },
+    exporters: { [NOWHERE]: { endpoint: "http://127.0.0.1:9" } },
+    service: { telemetry: { metrics: { level: "none" } }, pipelines: everythingToNowhere },
+  };
+  const file = join(network.directory, "collector.yaml");
+  await writeFile(file, JSON.stringify(config));
+  const collector = await network.spawn("otel-collector", path, ["--config", file]);
+  await waitFor("the Collector", () => collector.output.includes("Everything is ready"), TIMEOUT_MS);
+  const ways = [
+    ["http://otel-collector:4317", "grpc"],
+    ["http://otel-collector:4318", "http/protobuf"],
+  ] as const;
+  for (const way of ways) assertNothingFound(await askDoctor(tracing(way[0], way[1])));
+  await losePacketsTo(address);
+  for (const [endpoint, protocol] of ways) {
+    const word = await askDoctor(tracing(endpoint, protocol));
+    assertOnlyFinding(word, "egress_blocked", new RegExp(`port ${new URL(endpoint).port}/tcp: a firewall`));
+    assert.equal(word.exitCode, 1);
+  }
+});
+
+/** As a firewall does that drops them: they go to a neighbour who is not there. */
+async function losePacketsTo(address: string): Promise<void> {
+  const ip = async (...args: string[]) => (await promisify(execFile)("ip", args)).stdout;
+  const device = / dev (\S+)/.exec(await ip("route", "get", address))?.[1];
+  assert.ok(device !== undefined);
+  await ip("neighbour", "replace", address, "lladdr", "02:00:00:00:00:fe", "dev", device, "nud", "permanent");
+}
+
+/** Ways of a node's metrics into Prometheus. */
+interface Ways {
+  /** The Collector scrapes, too. */
+  readonly scrapedByCollector?: true;
+  /** How the Collector hands on. */
+  readonly handedOn?: "remote write" | "page";
+  /** Prometheus scrapes the node: by an address of ours, or as the node's discovery says, with the labels of the OTLP route. */
+  readonly scraped?: "static" | "discovered";
+  readonly pushed: "to the Collector" | "to Prometheus" | "not at all";
+}
+
+const twice: readonly Ways[] = [
+  { pushed: "to the Collector", scrapedByCollector: true, handedOn: "remote write" },
+  { pushed: "to the Collector", scrapedByCollector: true, handedOn: "page" },
+  { pushed: "to the Collector", handedOn: "remote write", scraped: "static" },
+  { pushed: "to the Collector", handedOn: "page", scraped: "discovered" },
+  { pushed: "to Prometheus", scraped: "static" },
+  { pushed: "to Prometheus", scraped: "discovered" },
+];
+const once: readonly Ways[] = [
+  { pushed: "to the Collector", handedOn: "remote write" },
+  { pushed: "to the Collector", handedOn: "page" },
+  { pushed: "to Prometheus" },
+  { pushed: "not at all", scraped: "static" },
+  { pushed: "not at all", scraped: "discovered" },
+  { pushed: "not at all", scrapedByCollector: true, handedOn: "remote write" },
+];
+
+for (const ways of twice) {
+  test(`mistake 10: the same metrics twice in Prometheus: ${nameOf(ways)}`, async (context) => {
+    const word = await askOnWays(context, ways);
+    if (word === undefined) return;
+    assertOnlyFinding(
+      word,
+      "scrape_and_push",
+      /^Choose one way: .*the prometheus receiver from the collector's pipeline/,
+    );
+    assert.equal(word.exitCode, 1);
+  });
+}
+
+for (const ways of once) {
+  test(`no mistake: the metrics once in Prometheus: ${nameOf(ways)}`, async (context) => {
+    const word = await askOnWays(context, ways);
+    if (word === undefined) return;
+    assertNothingFound(word);
+    const message = word.checks.find(({ step }) => step === "duplicates")?.message;
+    const way = ways.pushed === "not at all" ? "scrape" : "OTLP";
+    assert.equal(message, `Prometheus gets this node's metrics by ${way} only`, word.text);
+  });
+}
+
+function nameOf({ pushed, scrapedByCollector, handedOn, scraped }: Ways): string {
+  return [
+    `pushed ${pushed}`,
+    ...(scrapedByCollector === undefined ? [] : ["scraped by the Collector"]),
+    ...(handedOn === undefined ? [] : [`handed on by ${handedOn}`]),
+    ...(scraped === undefined ? [] : [`scraped by Prometheus (${scraped})`]),
+  ].join(", ");
+}
+
+async function askOnWays(context: TestContext, ways: Ways): Promise<DoctorsWord | undefined> {
+  const set = await sceneFor(context);
+  if (set === undefined) return undefined;
+  const [pagePort, handedOnPort] = [await freePort(), await freePort()];
+  const page = { static_configs: [{ targets: [`127.0.0.1:${pagePort}`] }] };
+  const discovered = { http_sd_configs: [{ url: `http://127.0.0.1:${pagePort}/discovery/prometheus`, refresh_interval: "1s" }] };
+  const handedOn = { honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${handedOnPort}`] }] };
+  const prometheus = await startPrometheusServer(context, set.programs.prometheus3, {
+    config: {
+      global: { scrape_interval: "1s" },
+      scrape_configs: [
+        ...(ways.handedOn === "page" ? [{ job_name: "collector", ...handedOn }] : []),
+        ...(ways.scraped === undefined
+          ? []
+          : [{ job_name: "node", ...(ways.scraped === "static" ? page : discovered) }]),
+      ],
+    },
+    flags: [OTLP_RECEIVER],
+  });
+  const exporter =
+    ways.handedOn === "page"
+      ? { prometheus: { endpoint: `127.0.0.1:${handedOnPort}` } }
+      : { prometheusremotewrite: { endpoint: `${prometheus.url}/api/v1/write` } };
+  const scrape = { job_name: "blixard", scrape_interval: "1s", ...page };
+  const collector = await startCollector(context, set.programs.collector, {
+    receivers: { prometheus: { config: { scrape_configs: [scrape] } } },
+    exporters: exporter,
+    pipelines: {
+      ...everythingToNowhere,
+      metrics: {
+        receivers: ways.scrapedByCollector === undefined ? ["otlp"] : ["otlp", "prometheus"],
+        exporters: Object.keys(exporter),
+      },
+    },
+  });
+  const metrics = {
+    "to the Collector": "",
+    "to Prometheus": `otlp_endpoint = "${prometheus.url}/api/v1/otlp"\nprotocol = "http/protobuf"`,
+    "not at all": "otlp_enabled = false",
+  }[ways.pushed];
+  await using node = await TestNode.start({
+    toml: `[node]
+id = "node-1"
+bind = "127.0.0.1:0"
+[runtime]
+driver = "simulated"
+[observability.metrics.http_server]
+bind = "127.0.0.1:${pagePort}"
+[observability.metrics]
+${metrics}
+[observability.doctor]
+prometheus_url = "${prometheus.url}"
+${tracing(collector.grpc, "grpc")}`,
+  });
+  const isThere = async (query: string): Promise<boolean> => (await prometheus.query(query)).length > 0;
+  const metric = "blixard_node_memory_limit_bytes";
+  if (ways.scraped !== undefined || ways.scrapedByCollector !== undefined) {
+    await waitFor("a scrape", () => isThere(`${metric} and on (job, instance) up`), TIMEOUT_MS);
+  } else {
+    await waitFor("an export", () => isThere(metric), TIMEOUT_MS);
+  }
+  return await askDoctorOf(node);
+}

@@ -18,6 +18,8 @@ export interface Canary {
   /** 16 hex digits; on all three. */
   readonly id: string;
   readonly traceId: string;
+  /** When it was made: Unix time in ms. */
+  readonly timeMs: number;
   /** The request that carries it. */
   encode(signal: OtlpSignal): Uint8Array;
   /** The request that ends the metric's series. */
@@ -75,6 +77,7 @@ export function createCanary(options: CanaryOptions): Canary {
   return {
     id,
     traceId: context.traceId,
+    timeMs,
     encode(signal) {
       switch (signal) {
         case "traces":

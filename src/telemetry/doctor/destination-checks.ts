@@ -5,6 +5,7 @@
  */
 import type { Clock } from "#model/clock.ts";
 import { otlpSignals, type Destination, type OtlpSignal } from "../otlp/destination.ts";
+import { revealHeaders } from "../otlp/http-transport.ts";
 import type { SendOutcome, Transport } from "../otlp/send-outcome.ts";
 import type { Canary } from "./canary.ts";
 import { skipped, type DoctorCheck, type DoctorStep, type Verdict } from "./check.ts";
@@ -189,7 +190,10 @@ async function observe(route: Route, outcome: SendOutcome, tools: DestinationToo
   };
 }
 
-/** How other paths answer: empty requests, without credentials. */
+/**
+ * How other paths answer: empty requests, with the credentials that their port has just been given. Without them a
+ * guarded port refuses whatever it is asked for, which says nothing of what is there.
+ */
 async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal): Promise<PathObservation> {
   const path = destination.protocol === "grpc" ? "" : (destination.path.split("?", 1)[0] ?? "");
   const ask = async (other: string): Promise<number | undefined> => {
@@ -197,7 +201,7 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
       const { statusCode } = await requestSmall({
         url: `${originOf(destination)}${other}`,
         method: "POST",
-        headers: { "content-type": "application/x-protobuf" },
+        headers: { ...revealHeaders(destination), "content-type": "application/x-protobuf" },
         certificateAuthorities: destination.tls.certificateAuthorities,
         signal: abort,
       });

@@ -34,7 +34,7 @@ import { found, noSubject } from "./findings.ts";
 import { requestSmall } from "./http-request.ts";
 import { inOrder } from "./in-order.ts";
 import { createNetworkProbes, type NetworkProbes } from "./network-probes.ts";
-import { readBack, withoutCredentials, type BackendKind } from "./read-back.ts";
+import { backendNames, readBack, withoutCredentials, type BackendKind, type SeriesLabels } from "./read-back.ts";
 import { checkDuplicates, checkPage } from "./scrape-checks.ts";
 
 export interface Doctor {
@@ -109,6 +109,8 @@ class Diagnosis {
   readonly #checks: DoctorCheck[] = [];
   readonly #acknowledged: Route[] = [];
   #clockSeen = false;
+  /** The canary's metric, as Prometheus has it. */
+  #pushed: SeriesLabels | undefined;
 
   constructor(options: DoctorOptions, timeoutMs: number, signal: AbortSignal) {
     const { resource, scope, clock, randomHex } = options;
@@ -235,6 +237,7 @@ class Diagnosis {
         url,
         canaryId: this.#canary.id,
         traceId: this.#canary.traceId,
+        timeMs: this.#canary.timeMs,
         fetch: this.#fetch,
         clock,
         timeoutMs: Math.min(this.#tools.timing.readBackMs, this.#deadlineMs - RESERVE_MS - clock.monotonicMs()),
@@ -242,19 +245,25 @@ class Diagnosis {
       }),
     );
     if (this.#signal.aborted) return;
-    yield { target, signal, step: "read_back", ...value.verdict, durationMs };
-    if (value.response === undefined) return;
-    yield* this.#compareClocks(target, url);
+    this.#pushed ??= value.series;
+    const clockCheck = value.response === undefined ? undefined : await this.#compareClocks(target, url);
+    // Backends refuse, or do not show, what is of another time: that is the clock's finding.
+    const isForeseen = value.verdict.finding === "not_read_back" && clockCheck?.finding === "clock_skew";
+    const verdict = isForeseen
+      ? skipped(`${backendNames[kind]} does not have it, which the clock explains`)
+      : value.verdict;
+    yield { target, signal, step: "read_back", ...verdict, durationMs };
+    if (clockCheck !== undefined) yield clockCheck;
   }
 
-  async *#compareClocks(target: string, url: string): AsyncGenerator<DoctorCheck, void, void> {
+  async #compareClocks(target: string, url: string): Promise<DoctorCheck | undefined> {
     const { clock } = this.#options;
     const beforeMs = clock.now();
     const response = await this.#fetch(url, this.#signal).catch(() => undefined);
     const observation = clockObservation(beforeMs, clock.now(), response?.dateMs);
-    if (observation === undefined) return;
+    if (observation === undefined) return undefined;
     this.#clockSeen = true;
-    yield { target, step: "clock", ...diagnoseClock(observation), durationMs: clock.now() - beforeMs };
+    return { target, step: "clock", ...diagnoseClock(observation), durationMs: clock.now() - beforeMs };
   }
 
   async *#checkNode(node: NodeFacts): AsyncGenerator<DoctorCheck, void, void> {
@@ -274,7 +283,7 @@ class Diagnosis {
     const { prometheusUrl } = backends;
     const instanceId = resource.attributes["service.instance.id"];
     if (prometheusUrl !== undefined && typeof instanceId === "string" && !this.#signal.aborted) {
-      const query = { prometheusUrl, instanceId, fetch: this.#fetch, signal: within };
+      const query = { prometheusUrl, instanceId, pushed: this.#pushed, fetch: this.#fetch, signal: within };
       yield scrape("duplicates", await timed(clock, () => checkDuplicates(query)));
     } else if (node.pageUrl() !== undefined && this.#options.destinations.metrics.length > 0) {
       const verdict = skipped(

@@ -1,6 +1,6 @@
 /**
- * One small HTTP request: bounded in time and size, never redirected, never with
- * credentials. For asking backends and paths, not for telemetry.
+ * One small HTTP request: bounded in time and size, never redirected. For asking backends
+ * and paths, not for telemetry.
  */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";

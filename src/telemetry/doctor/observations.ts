@@ -68,7 +68,7 @@ export interface SendObservation {
   readonly application?: string | undefined;
   /** Asked for when the canary failed in a way that leaves it open. */
   readonly language?: PeerLanguage;
-  /** After a 404: how other paths answer an empty request without credentials. */
+  /** After a 404: how other paths answer an empty request. */
   readonly paths?: PathObservation;
   /** Metrics only. */
   readonly delta: boolean;

@@ -17,6 +17,8 @@ export interface ReadBackOptions {
   readonly url: string;
   readonly canaryId: string;
   readonly traceId: string;
+  /** When the canary was made, by the clock of this node: Unix time in ms. */
+  readonly timeMs: number;
   readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
   readonly clock: Clock;
   /** Asked for so long. */
@@ -28,17 +30,27 @@ export interface ReadBack {
   readonly verdict: Verdict;
   /** An answer of the backend's, for its clock. */
   readonly response: SmallResponse | undefined;
+  /** Of the metric that Prometheus has; absent elsewhere. */
+  readonly series?: SeriesLabels;
 }
 
-const POLL_INTERVAL_MS = 500;
+export type SeriesLabels = Readonly<Record<string, string>>;
 
-const names: Readonly<Record<BackendKind, string>> = { prometheus: "Prometheus", jaeger: "Jaeger", tempo: "Tempo" };
+const POLL_INTERVAL_MS = 500;
+/** The point is written a little after the canary was made; Prometheus looks back for five minutes. */
+const LOOK_AHEAD_MS = 60_000;
+
+export const backendNames: Readonly<Record<BackendKind, string>> = {
+  prometheus: "Prometheus",
+  jaeger: "Jaeger",
+  tempo: "Tempo",
+};
 
 /** Never rejects. */
 export async function readBack(options: ReadBackOptions): Promise<ReadBack> {
   const { kind, clock, timeoutMs } = options;
   const startedMs = clock.monotonicMs();
-  const backend = `${names[kind]} at ${withoutCredentials(options.url)}`;
+  const backend = `${backendNames[kind]} at ${withoutCredentials(options.url)}`;
   let response: SmallResponse | undefined;
   let problem = "it did not answer";
   for (;;) {
@@ -47,7 +59,11 @@ export async function readBack(options: ReadBackOptions): Promise<ReadBack> {
     const elapsedMs = clock.monotonicMs() - startedMs;
     if (look.kind === "found") {
       const after = elapsedMs < 1_000 ? `${Math.round(elapsedMs)} ms` : `${(elapsedMs / 1_000).toFixed(1)} s`;
-      return { verdict: ok(`${names[kind]} has it after ${after}${look.note}`), response };
+      const { series } = look;
+      const as =
+        series === undefined ? "" : `, as job "${series["job"] ?? ""}", instance "${series["instance"] ?? ""}"`;
+      const verdict = ok(`${backendNames[kind]} has it after ${after}${as}`);
+      return { verdict, response, ...(series === undefined ? {} : { series }) };
     }
     problem = look.problem;
     if (options.signal.aborted || elapsedMs + POLL_INTERVAL_MS > timeoutMs) break;
@@ -55,18 +71,18 @@ export async function readBack(options: ReadBackOptions): Promise<ReadBack> {
   }
   const verdict =
     response === undefined
-      ? found("backend_unreachable", `${backend} does not answer: ${problem}`, undefined, names[kind])
+      ? found("backend_unreachable", `${backend} does not answer: ${problem}`, undefined, backendNames[kind])
       : found(
           "not_read_back",
           `${backend} does not have it after ${Math.round((clock.monotonicMs() - startedMs) / 1_000)} s: ${problem}`,
           undefined,
-          names[kind],
+          backendNames[kind],
         );
   return { verdict, response };
 }
 
 type Look =
-  | { readonly kind: "found"; readonly note: string; readonly response: SmallResponse }
+  | { readonly kind: "found"; readonly series: SeriesLabels | undefined; readonly response: SmallResponse }
   | { readonly kind: "missing"; readonly problem: string; readonly response: SmallResponse | undefined };
 
 async function lookOnce(options: ReadBackOptions): Promise<Look> {
@@ -74,8 +90,8 @@ async function lookOnce(options: ReadBackOptions): Promise<Look> {
   for (const path of pathsOf(options)) {
     try {
       const response = await options.fetch(`${options.url.replace(/\/+$/, "")}${path}`, options.signal);
-      const note = noteOf(options, response);
-      if (note !== undefined) return { kind: "found", note, response };
+      const hit = hitOf(options, response);
+      if (hit !== undefined) return { kind: "found", series: hit.series, response };
       const problem = response.statusCode === 200 ? "its answer is empty" : `HTTP ${response.statusCode}`;
       last = { kind: "missing", problem, response };
     } catch (error) {
@@ -85,12 +101,14 @@ async function lookOnce(options: ReadBackOptions): Promise<Look> {
   return last;
 }
 
-function pathsOf({ kind, canaryId, traceId }: ReadBackOptions): readonly string[] {
+function pathsOf({ kind, canaryId, traceId, timeMs }: ReadBackOptions): readonly string[] {
   switch (kind) {
     case "prometheus": {
       // Prometheus may keep OpenTelemetry's names as they are, or translate them.
       const query = `{__name__=~"${canaryMetric.prometheusName}|${canaryMetric.name.replaceAll(".", "[.]")}",blixard_telemetry_canary_id="${canaryId}"}`;
-      return [`/api/v1/query?query=${encodeURIComponent(query)}`];
+      const now = `/api/v1/query?query=${encodeURIComponent(query)}`;
+      // Where the clocks differ, what was written at the node's time is not seen from the backend's.
+      return [now, `${now}&time=${((timeMs + LOOK_AHEAD_MS) / 1_000).toFixed(3)}`];
     }
     case "jaeger":
       return [`/api/v3/traces/${traceId}`, `/api/traces/${traceId}`];
@@ -99,19 +117,22 @@ function pathsOf({ kind, canaryId, traceId }: ReadBackOptions): readonly string[
   }
 }
 
-/** What more is to be said of a hit; undefined: it is none. */
-function noteOf({ kind, canaryId }: ReadBackOptions, { statusCode, body }: SmallResponse): string | undefined {
+/** Undefined: it is none. */
+function hitOf(
+  { kind, canaryId }: ReadBackOptions,
+  { statusCode, body }: SmallResponse,
+): { readonly series: SeriesLabels | undefined } | undefined {
   if (statusCode !== 200) return undefined;
   if (kind !== "prometheus") {
     // JSON or protobuf of many shapes: the id is a word that nothing else holds.
-    return body.includes(canaryId) && body.includes(canarySpan.name) ? "" : undefined;
+    return body.includes(canaryId) && body.includes(canarySpan.name) ? { series: undefined } : undefined;
   }
-  const [first] = resultsOf(body);
-  return first === undefined ? undefined : `, as job "${first["job"] ?? ""}", instance "${first["instance"] ?? ""}"`;
+  const [series] = resultsOf(body);
+  return series === undefined ? undefined : { series };
 }
 
 /** Label sets of an instant query's answer; none when it is not one. */
-export function resultsOf(body: Buffer): readonly Readonly<Record<string, string>>[] {
+export function resultsOf(body: Buffer): readonly SeriesLabels[] {
   try {
     const answer: unknown = JSON.parse(body.toString("utf8"));
     const data = property(answer, "data");

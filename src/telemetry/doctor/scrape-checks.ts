@@ -6,7 +6,7 @@ import { telemetrySeriesLimit } from "#gen/telemetry/metrics.ts";
 import { ok, skipped, type Verdict } from "./check.ts";
 import { found } from "./findings.ts";
 import { codeOf, requestSmall, type SmallResponse } from "./http-request.ts";
-import { resultsOf } from "./read-back.ts";
+import { resultsOf, type SeriesLabels } from "./read-back.ts";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0";
 const MAXIMUM_PAGE_BYTES = 128 * 2 ** 20;
@@ -56,22 +56,32 @@ export interface DuplicateQuery {
   readonly prometheusUrl: string;
   /** `service.instance.id`: what Prometheus makes `instance` of on the OTLP route. */
   readonly instanceId: string;
+  /** The canary's metric as Prometheus has it: the node's own come the same way. */
+  readonly pushed: SeriesLabels | undefined;
   readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
   readonly signal: AbortSignal;
 }
 
-/** Two questions to Prometheus: who pushes as this node, and whom it scrapes that says it is this node. */
-export async function checkDuplicates({ prometheusUrl, instanceId, fetch, signal }: DuplicateQuery): Promise<Verdict> {
+/**
+ * Questions to Prometheus: whom it, or a collector, scrapes that says it is this node, and if the canary was not
+ * seen, who pushes as this node. Labels alone do not tell: they may be equal on both ways. Only what is scraped is `up`.
+ */
+export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict> {
+  const { prometheusUrl, instanceId, fetch, signal } = options;
   const ask = async (query: string) => {
     const url = `${prometheusUrl.replace(/\/+$/, "")}/api/v1/query?query=${encodeURIComponent(query)}`;
     return resultsOf((await fetch(url, signal)).body);
   };
   const metric = telemetrySeriesLimit.prometheusName;
+  const isUp = "on (job, instance) up";
   try {
-    const pushed = await ask(`count by (job, instance) (${metric}{instance="${instanceId}"})`);
-    // The page's target_info says whose page it is; on the OTLP route that is `instance` itself.
+    const pushed =
+      options.pushed === undefined
+        ? await ask(`count by (job, instance) (${metric}{instance="${instanceId}"} unless ${isUp})`)
+        : [options.pushed];
+    // The page's target_info says whose page it is, whatever `instance` is.
     const scraped = await ask(
-      `count by (job, instance) (${metric} * on (job, instance) group_left () target_info{service_instance_id="${instanceId}",instance!="${instanceId}"})`,
+      `count by (job, instance) (${metric} and ${isUp} and on (job, instance) (target_info{service_instance_id="${instanceId}"} or up{instance="${instanceId}"}))`,
     );
     return diagnoseDuplicates(pushed, scraped);
   } catch (error) {
@@ -79,10 +89,8 @@ export async function checkDuplicates({ prometheusUrl, instanceId, fetch, signal
   }
 }
 
-type Labels = Readonly<Record<string, string>>;
-
-export function diagnoseDuplicates(pushed: readonly Labels[], scraped: readonly Labels[]): Verdict {
-  const name = ({ job = "", instance = "" }: Labels): string => `job "${job}", instance "${instance}"`;
+export function diagnoseDuplicates(pushed: readonly SeriesLabels[], scraped: readonly SeriesLabels[]): Verdict {
+  const name = ({ job = "", instance = "" }: SeriesLabels): string => `job "${job}", instance "${instance}"`;
   const [push] = pushed;
   const [scrape] = scraped;
   if (push !== undefined && scrape !== undefined) {

@@ -91,7 +91,8 @@ function createAgent(destination: HttpDestination): HttpAgent {
   });
 }
 
-function revealHeaders(destination: HttpDestination): Record<string, string> {
+/** What every request to it carries, secrets included. */
+export function revealHeaders(destination: Pick<HttpDestination, "headers">): Record<string, string> {
   return Object.fromEntries(
     Object.entries(destination.headers).map(([name, value]) => [
       name,

@@ -7,12 +7,16 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findCacheDir } from "../../../scripts/setup/cache-dir.mjs";
 import { freePort } from "#test/support/doctor-scene.ts";
+import { createPrometheusApi, type PrometheusApi } from "#test/support/prometheus-api.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import { createJaegerApi, type JaegerApi } from "./trace-backends.ts";
 
 const READY_TIMEOUT_MS = 120_000;
 const OUTPUT_BYTES = 200_000;
+
+/** An exporter that takes everything, and never gets rid of it. */
+export const NOWHERE = "otlphttp/nowhere";
 
 /** Whose end ends the program. */
 export interface Owner {
@@ -43,7 +47,7 @@ export interface CollectorOptions {
   readonly pipelines: Readonly<Record<string, { readonly receivers: string[]; readonly exporters: string[] }>>;
 }
 
-export async function startCollector(owner: Owner, options: CollectorOptions): Promise<Collector> {
+export async function startCollector(owner: Owner, path: string, options: CollectorOptions): Promise<Collector> {
   const { protocol = {}, http = {}, receivers = {}, exporters = {}, extensions = {}, pipelines } = options;
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const otlp = {
@@ -52,9 +56,9 @@ export async function startCollector(owner: Owner, options: CollectorOptions): P
       http: { endpoint: `127.0.0.1:${httpPort}`, ...protocol, ...http },
     },
   };
-  const program = await startService(owner, programs.collector(), {
+  const program = await startService(owner, path, {
     receivers: { otlp, ...receivers },
-    exporters: { debug: {}, ...exporters },
+    exporters: { [NOWHERE]: { endpoint: "http://127.0.0.1:9" }, ...exporters },
     extensions,
     service: { telemetry: quiet, extensions: Object.keys(extensions), pipelines },
   });
@@ -62,30 +66,19 @@ export async function startCollector(owner: Owner, options: CollectorOptions): P
   return { ...program, grpc: `${scheme}://127.0.0.1:${grpcPort}`, http: `${scheme}://127.0.0.1:${httpPort}` };
 }
 
-export interface Jaeger extends Program {
+export interface Jaeger extends Program, JaegerApi {
   readonly grpc: string;
   readonly http: string;
-  /** Of its query service. */
-  readonly url: string;
-  /** The answer of its API; undefined while it does not know the trace. */
-  trace(traceId: string): Promise<JaegerTrace | undefined>;
 }
 
-export interface JaegerTrace {
-  readonly spans: readonly {
-    readonly operationName: string;
-    readonly tags: readonly { readonly key: string; readonly value: unknown }[];
-  }[];
-}
-
-export async function startJaeger(owner: Owner): Promise<Jaeger> {
+export async function startJaeger(owner: Owner, path: string): Promise<Jaeger> {
   const [grpcPort, httpPort, queryPort, queryGrpcPort] = [
     await freePort(),
     await freePort(),
     await freePort(),
     await freePort(),
   ];
-  const program = await startService(owner, programs.jaeger(), {
+  const program = await startService(owner, path, {
     receivers: {
       otlp: {
         protocols: {
@@ -109,32 +102,17 @@ export async function startJaeger(owner: Owner): Promise<Jaeger> {
       pipelines: { traces: { receivers: ["otlp"], exporters: ["jaeger_storage_exporter"] } },
     },
   });
-  const url = `http://127.0.0.1:${queryPort}`;
   return {
     ...program,
+    ...createJaegerApi(`http://127.0.0.1:${queryPort}`),
     grpc: `http://127.0.0.1:${grpcPort}`,
     http: `http://127.0.0.1:${httpPort}`,
-    url,
-    trace: async (traceId) => {
-      const response = await fetch(`${url}/api/traces/${traceId}`);
-      if (!response.ok) return undefined;
-      return ((await response.json()) as { data: JaegerTrace[] }).data[0];
-    },
   };
 }
 
-export interface PrometheusServer extends Program {
-  readonly url: string;
-  query(query: string): Promise<readonly PrometheusSample[]>;
-}
-
-export interface PrometheusSample {
-  readonly metric: Readonly<Record<string, string>>;
-  readonly value?: readonly [timeSeconds: number, value: string];
-}
+export type PrometheusServer = Program & PrometheusApi;
 
 export interface PrometheusServerOptions {
-  readonly program?: "prometheus" | "debianPrometheus";
   readonly config?: Yaml;
   /** `--web.config.file`. */
   readonly web?: Yaml;
@@ -143,19 +121,19 @@ export interface PrometheusServerOptions {
 
 export async function startPrometheusServer(
   owner: Owner,
-  { program: which = "prometheus", config = {}, web, flags = [] }: PrometheusServerOptions = {},
+  path: string,
+  { config = {}, web, flags = [] }: PrometheusServerOptions = {},
 ): Promise<PrometheusServer> {
   const directory = await temporaryDirectory(owner);
   await writeFile(join(directory, "prometheus.yml"), JSON.stringify(config));
   if (web !== undefined) await writeFile(join(directory, "web.yml"), JSON.stringify(web));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const program = startProgram(owner, programs[which](), [
+  const program = startProgram(owner, path, [
     `--config.file=${join(directory, "prometheus.yml")}`,
     `--storage.tsdb.path=${join(directory, "tsdb")}`,
     `--web.listen-address=127.0.0.1:${port}`,
     "--web.enable-remote-write-receiver",
-    ...(which === "prometheus" ? ["--web.enable-otlp-receiver"] : []),
     ...(web === undefined ? [] : [`--web.config.file=${join(directory, "web.yml")}`]),
     ...flags,
   ]);
@@ -163,16 +141,7 @@ export async function startPrometheusServer(
     const response = await fetch(`${url}/-/ready`).catch(() => undefined);
     return response?.ok === true || response?.status === 401;
   });
-  return {
-    ...program,
-    url,
-    query: async (query) => {
-      const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`);
-      const body = (await response.json()) as { status: string; error?: string; data: { result: PrometheusSample[] } };
-      if (body.status !== "success") throw new Error(`Prometheus refuses ${query}: ${body.error}`);
-      return body.data.result;
-    },
-  };
+  return { ...program, ...createPrometheusApi(url) };
 }
 
 /** The Collector's own metrics want a port that is the same for all. */
@@ -224,18 +193,4 @@ async function temporaryDirectory(owner: Owner): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "blixard-stack-"));
   owner.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   return directory;
-}
-
-/** Where the programs are. */
-const programs = {
-  collector: () => fromEnvironment("BLIXARD_STACK_COLLECTOR"),
-  jaeger: () => fromEnvironment("BLIXARD_STACK_JAEGER"),
-  prometheus: () => fromEnvironment("BLIXARD_STACK_PROMETHEUS"),
-  debianPrometheus: () => join(findCacheDir(process.env), "root/usr/bin/prometheus"),
-};
-
-function fromEnvironment(name: string): string {
-  const file = process.env[name];
-  if (file === undefined) throw new Error(`set ${name}, or run \`npm run test:stack\``);
-  return file;
 }
