@@ -30,9 +30,11 @@ const repositoryDir = resolve(import.meta.dirname, "../..");
 const documents = [
   "README.md",
   "CONTRIBUTING.md",
-  ...readdirSync(join(repositoryDir, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`),
+  ...["docs", "docs/integrations"].flatMap((folder) =>
+    readdirSync(join(repositoryDir, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}/${name}`),
+  ),
   "docs/reference/api.md",
 ];
 
@@ -66,7 +68,12 @@ async function follow({ info, text }: Snippet, session: DocumentSession | undefi
   const [, kind = "", , file] = /^(toml config|toml vm)(=(\S+))?$/.exec(info) ?? [undefined, info];
   switch (kind) {
     case "toml config":
-      parseConfig({ file: { path: file ?? "blixard.toml", text }, environment: secretsIn(text), host });
+      parseConfig({
+        file: { path: file ?? "blixard.toml", text },
+        environment: secretsIn(text),
+        readSubstitute: () => "secret",
+        host,
+      });
       if (file !== undefined) await session?.write(file, text);
       return;
     case "toml vm":
