@@ -51,6 +51,8 @@ import { PanelBuilder as StateTimelineBuilder } from "@grafana/grafana-foundatio
 import { PanelBuilder as TableBuilder } from "@grafana/grafana-foundation-sdk/table";
 import { PanelBuilder as TimeseriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
 
+const A = 0x41;
+
 export const prometheusSource: DataSourceRef = { type: "prometheus", uid: "${datasource}" };
 const lokiSource: DataSourceRef = { type: "loki", uid: "${loki}" };
 
@@ -366,6 +368,7 @@ function promQuery({ expr, legend, exemplars = false }: Query, index: number): D
   return query;
 }
 
+/** A, B, … as Grafana's editor has it. */
 function refId(index: number): string {
-  return String.fromCodePoint("A".codePointAt(0)! + index);
+  return String.fromCodePoint(A + index);
 }

@@ -10,15 +10,12 @@ import {
 } from "../../src/gen/telemetry/metrics.ts";
 import type { DashboardSpec, Row } from "./dashboard.ts";
 import { nodeLink, uids } from "./links.ts";
+import { runtimeMetrics } from "./machine.ts";
 import { stat, table, timeSeries } from "./panels.ts";
 import { increase, labelName, legend, max, named, rate, select, sum } from "./promql.ts";
 
 const NODE = legend("blixard.node.id");
 const alone = "A node alone has no peers: zeros are right there.";
-const runtimeMetrics = [
-  "`runtime_metrics = true` is set under `[observability.metrics]`",
-  "runtime_metrics is off",
-] as const;
 
 export function peersDashboard(): DashboardSpec {
   return {
@@ -118,6 +115,7 @@ function heard(): Row {
         queries: [
           { expr: sum(["error.type"], increase(nodeHeartbeatMissed)), legend: `missed ${legend("error.type")}` },
         ],
+        emptyUntil: ["a heartbeat was not confirmed", "all were confirmed"],
       }),
       timeSeries({
         title: "Late heartbeats between members",

@@ -45,7 +45,7 @@ export function select<M extends Metric>(metric: M, matchers: Matchers<M> = {}):
   return `${metric.prometheusName}${selection(matchers)}`;
 }
 
-/** Per second. Of a histogram: of its count. */
+/** Per second. Of a histogram: of its count, to be aggregated (it is `classic or native`). */
 export function rate<M extends Metric>(metric: M, matchers: Matchers<M> = {}): string {
   return over("rate", metric, matchers);
 }
@@ -63,14 +63,14 @@ function over(
 ): string {
   const range = `${selection(matchers)}[${window}]`;
   return instrument === "histogram"
-    ? `(${reader}(${prometheusName}_count${range}) or histogram_count(${reader}(${prometheusName}${range})))`
+    ? `${reader}(${prometheusName}_count${range}) or histogram_count(${reader}(${prometheusName}${range}))`
     : `${reader}(${prometheusName}${range})`;
 }
 
 /** Sums what a histogram was given, per second: for a time, how many of it pass at once on average. */
 export function rateOfSum<M extends Metric>({ prometheusName }: M, matchers: Matchers<M> = {}): string {
   const range = `${selection(matchers)}[${WINDOW}]`;
-  return `(rate(${prometheusName}_sum${range}) or histogram_sum(rate(${prometheusName}${range})))`;
+  return `rate(${prometheusName}_sum${range}) or histogram_sum(rate(${prometheusName}${range}))`;
 }
 
 /** A quantile of a histogram. */
@@ -100,17 +100,13 @@ export function max(by: readonly Label[], of: string): string {
   return aggregate("max", by, of);
 }
 
-export function count(by: readonly Label[], of: string): string {
-  return aggregate("count", by, of);
-}
-
 export function topk(k: number, of: string): string {
   return `topk(${k}, ${of})`;
 }
 
 function aggregate(operator: string, by: readonly Label[], of: string): string {
   const grouping = by.length === 0 ? " " : ` by (${by.map(labelName).join(", ")}) `;
-  return `${operator}${grouping}(${withoutParentheses(of)})`;
+  return `${operator}${grouping}(${of})`;
 }
 
 /** The share of calls or operations that failed; 0 where there were some and none failed. */
@@ -132,11 +128,6 @@ export function named(expression: string): string {
   return `${expression} * on (job, instance) group_left (${labelName("blixard.node.id")}) ${names}`;
 }
 
-/** 0 for each node that reports where the expression has nothing of it: a count of what has not happened yet. */
-export function orZero(expression: string): string {
-  return `${expression} or on (job, instance) 0 * ${names}`;
-}
-
 function selection(matchers: object): string {
   const own = Object.entries(matchers).map(([name, match]: [string, unknown]) => matcher(name, match));
   return `{${[CHOSEN_NODES, ...own].join(", ")}}`;
@@ -148,16 +139,4 @@ function matcher(name: string, match: unknown): string {
   if (typeof match === "object" && match !== null && "not" in match) return `${label}!="${String(match.not)}"`;
   const value = String(match);
   return `${label}${value.startsWith("$") ? "=~" : "="}"${value}"`;
-}
-
-/** `sum ((a or b))` is `sum (a or b)`. */
-function withoutParentheses(expression: string): string {
-  if (!expression.startsWith("(") || !expression.endsWith(")")) return expression;
-  let depth = 0;
-  for (const [index, character] of [...expression].entries()) {
-    if (character === "(") depth += 1;
-    else if (character === ")") depth -= 1;
-    if (depth === 0 && index < expression.length - 1) return expression;
-  }
-  return expression.slice(1, -1);
 }

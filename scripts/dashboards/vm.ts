@@ -278,7 +278,7 @@ function words(): Row {
         title: "Log records that name these VMs",
         description:
           "States, exits and restarts as events, and whatever was logged with the VM. A record with a trace has a link to it.",
-        expr: `{service_name="blixard"} | ${labelName("blixard.vm.name")}=~"$vm"`,
+        expr: `{service_name=~".+"} | ${labelName("blixard.vm.name")}=~"$vm"`,
         emptyUntil: ["logs go to Loki, which is not part of every stack", "no logs in Loki"],
       }),
     ],
