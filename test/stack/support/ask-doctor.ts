@@ -76,6 +76,12 @@ export function assertOnlyFinding(word: DoctorsWord, finding: string, fix: RegEx
   }
 }
 
+/** Something may have been skipped. */
+export function assertNothingFound(word: DoctorsWord): void {
+  assert.deepEqual(word.findings, [], word.text);
+  assert.equal(word.exitCode, 0, word.text);
+}
+
 export function assertHealthy(word: DoctorsWord): void {
   assert.deepEqual(word.findings, [], word.text);
   assert.equal(word.outcome, "CHECK_OUTCOME_OK", word.text);
