@@ -1,7 +1,11 @@
 /** A real Prometheus finds the nodes of a cluster by asking one of them. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import type { MetricsEndpoint } from "#model/node.ts";
 import { createEtcdConnection } from "#store/etcd/connection.ts";
@@ -15,7 +19,7 @@ import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certifi
 import { startOtlpReceiver, type OtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { startPrometheus, type Prometheus } from "#test/support/prometheus.ts";
 import { aRegistration } from "#test/support/store-fixtures.ts";
-import { TestNode } from "#test/support/test-node.ts";
+import { pidsMentioning, TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -167,6 +171,49 @@ test("a second node is found as soon as it is in the store, and stays a target w
     connection.close();
   }
 });
+
+test("while the store hangs the node gives the last list, and says how old it is", async () => {
+  const etcd = await etcdOf(node);
+  const credentials = Buffer.from("prometheus:open sesame").toString("base64");
+  const ask = async (): Promise<{ status: number; ageSeconds: number; targets: string[] }> => {
+    const call = request(new URL("/discovery/prometheus", page), {
+      headers: { authorization: `Basic ${credentials}` },
+      ca: loopbackCertificate,
+      agent: false,
+    });
+    call.end();
+    const [response] = (await once(call, "response")) as [IncomingMessage];
+    const groups = (await json(response)) as { targets: string[] }[];
+    const targets = groups.flatMap((group) => group.targets);
+    return { status: response.statusCode ?? 0, ageSeconds: Number(response.headers.age), targets };
+  };
+  const before = await ask();
+  assert.ok(before.targets.includes(`localhost:${page.port}`));
+  process.kill(etcd, "SIGSTOP");
+  try {
+    // Longer than between two heartbeats.
+    const later = await waitFor(
+      "an old list",
+      async () => {
+        const answer = await ask();
+        return answer.ageSeconds >= 8 && answer;
+      },
+      TIMEOUT_MS,
+    );
+    assert.deepEqual([later.status, later.targets], [200, before.targets]);
+  } finally {
+    process.kill(etcd, "SIGCONT");
+  }
+  await waitFor("a fresh list", async () => (await ask()).ageSeconds < 8, TIMEOUT_MS);
+});
+
+async function etcdOf({ dataDirectory }: TestNode): Promise<number> {
+  for (const pid of await pidsMentioning(dataDirectory)) {
+    const [program = ""] = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0");
+    if (/\betcd$/.test(program)) return pid;
+  }
+  throw new Error("the node has no etcd");
+}
 
 test("nobody finds the nodes without the credentials of the page; the API tells where each node's page is", async () => {
   const { nodes } = await node.json<{ nodes: readonly { id: string; metrics: MetricsEndpoint }[] }>(["node", "list"]);
