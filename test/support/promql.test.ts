@@ -17,6 +17,7 @@ describe("expressions that the registry bears out", () => {
     "sum(rate(blixard_vm_restarts_total[$__rate_interval])) by (job)",
     'histogram_quantile(0.99, sum by (le) (rate(blixard_vm_operation_duration_seconds_bucket{le=~"30|30.0"}[5m])))',
     'blixard_vm_count{blixard_vm_state=~"failed|lost", instance="$instance"}',
+    "histogram_quantile(0.9, sum by (job) (rate(blixard_vm_placement_duration_seconds[5m]))) or sum(histogram_count(rate(blixard_vm_placement_duration_seconds[5m])))",
     'absent(blixard_vm_operation_duration_seconds_count{error_type=""}) or up @ end() offset -5m unless up == bool 1 or vector(1)',
     "avg_over_time(up[5m:30s]) * on (job, instance) group_left (service_version) blixard_node_build_info",
     'rate({__name__=~"blixard_telemetry_.*_dropped_total"}[5m])',

@@ -109,6 +109,8 @@ function catalogueOf(families: ReadonlyMap<string, Family>, histograms: Readonly
 
 /** Functions whose argument must be a counter, and those that only ask whether there is a series. */
 const ofCounters = new Set(["rate", "irate", "increase", "resets"]);
+/** Those that also take a native histogram, by the histogram's own name. */
+const ofNative = new Set(["rate", "irate", "increase"]);
 const ofAnything = new Set(
   "absent absent_over_time present_over_time count_over_time last_over_time timestamp changes count group".split(" "),
 );
@@ -119,6 +121,8 @@ interface Labels {
   readonly required: ReadonlySet<string>;
   /** A number rather than series. */
   readonly scalar?: boolean;
+  /** Native histograms, which have no `le`. */
+  readonly native?: boolean;
 }
 
 const noLabels: Labels = { possible: new Set(), required: new Set() };
@@ -163,8 +167,9 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
     const named = matchers.find(({ label }) => label === "__name__");
     const names = metric === undefined ? namesMatching(named) : [metric];
     if (names.length === 0) problems.push("a selector names no metric that there is");
+    const native = ofNative.has(reader ?? "") && names.every((name) => catalogue.histograms.has(name));
     const found = names.flatMap((name) => {
-      const family = catalogue.families.get(name);
+      const family = catalogue.families.get(native ? `${name}_count` : name);
       if (family !== undefined) {
         metrics.add(name);
         checkReading(name, family, reader);
@@ -178,6 +183,7 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
     });
     for (const matcher of matchers) if (matcher !== named && found.length > 0) checkMatcher(matcher, names, found);
     return {
+      native,
       possible: new Set(found.flatMap(({ labels }) => [...labels.keys()])),
       required: new Set(
         found.flatMap((family) =>
@@ -232,7 +238,7 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
       return plus(vector, [text(1)]);
     }
     if (name === "histogram_quantile") {
-      if (!vector.required.has("le"))
+      if (vector.native !== true && !vector.required.has("le"))
         problems.push("histogram_quantile() needs buckets: the label le is lost before it");
       return minus(vector, ["le"]);
     }
@@ -256,7 +262,7 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
     if (/^(?:topk|bottomk|limitk|limit_ratio)$/.test(operator)) return inner;
     const grouped =
       grouping === undefined
-        ? noLabels
+        ? only(inner, [])
         : grouping.kind === "by"
           ? only(inner, grouping.labels)
           : minus(inner, grouping.labels);
@@ -307,13 +313,13 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
   }
 }
 
-function only({ required }: Labels, labels: readonly string[]): Labels {
-  return { possible: new Set(labels), required: intersect(required, new Set(labels)) };
+function only({ required, ...rest }: Labels, labels: readonly string[]): Labels {
+  return { ...rest, possible: new Set(labels), required: intersect(required, new Set(labels)) };
 }
 
-function minus({ possible, required }: Labels, labels: readonly string[]): Labels {
+function minus({ possible, required, ...rest }: Labels, labels: readonly string[]): Labels {
   const gone = new Set(labels);
-  return { possible: possible.difference(gone), required: required.difference(gone) };
+  return { ...rest, possible: possible.difference(gone), required: required.difference(gone) };
 }
 
 function plus({ possible, required }: Labels, labels: readonly string[]): Labels {
