@@ -33,7 +33,7 @@ const jaeger: Program = {
     package: "./cmd/jaeger",
     tags: ["one", "two"],
     linkerFlags: "-checklinkname=0",
-    nested: [{ module: "example.com/jaeger/push", version: "v0.1.0", folder: "pkg/push" }],
+    droppedReplacements: ["example.com/jaeger/push"],
   },
 };
 
@@ -77,22 +77,20 @@ describe("the plan of a build", () => {
     assert.equal(written(steps, "/work/builder/go.sum"), "sums");
     assert.equal(written(steps, "/work/source/go.sum"), "sums");
     assert.deepEqual(commands(steps), [
-      "go build -mod=mod -trimpath -o /work/builder/builder go.opentelemetry.io/collector/cmd/builder",
+      "go build -mod=mod -p 2 -trimpath -o /work/builder/builder go.opentelemetry.io/collector/cmd/builder",
       "/work/builder/builder --config /work/manifest.yaml --skip-compilation",
-      "go build -p 2 -trimpath -ldflags=-s -w -o /work/bin/otelcol-blixard .",
+      "go build -mod=mod -p 2 -trimpath -ldflags=-s -w -o /work/bin/otelcol-blixard .",
     ]);
   });
 
-  it("of a module copies it with the modules that live inside of it, and builds there", () => {
+  it("of a module copies it, drops replacements that it lacks, and builds there", () => {
     const { steps } = planBuild(jaeger, { manifest }, "/work");
     assert.deepEqual(
       steps.flatMap((step) => (step.kind === "copy_module" ? [[step.module, step.version, step.to]] : [])),
-      [
-        ["example.com/jaeger", "v1.76.0", "/work/source"],
-        ["example.com/jaeger/push", "v0.1.0", "/work/source/pkg/push"],
-      ],
+      [["example.com/jaeger", "v1.76.0", "/work/source"]],
     );
     assert.deepEqual(commands(steps), [
+      "go mod edit -dropreplace=example.com/jaeger/push",
       "go build -mod=mod -p 2 -trimpath -tags one,two -ldflags=-checklinkname=0 -o /work/bin/jaeger ./cmd/jaeger",
     ]);
   });
@@ -129,5 +127,5 @@ function written(steps: readonly BuildStep[], file: string): string {
 }
 
 function commands(steps: readonly BuildStep[]): string[] {
-  return steps.flatMap((step) => (step.kind === "go" ? [step.argv.join(" ")] : []));
+  return steps.flatMap((step) => (step.kind === "run" ? [step.argv.join(" ")] : []));
 }

@@ -7,6 +7,10 @@ import type { CollectorRecipe, ModuleRecipe, Program } from "./programs.ts";
 const PLAN_VERSION = 1;
 
 const BUILDER = "go.opentelemetry.io/collector/cmd/builder";
+const COMPILING = "compiling (some minutes the first time)";
+
+/** go.sum may get what it lacks: these projects leave out what only their tests need. Two compilers at once are enough. */
+const BUILD = ["go", "build", "-mod=mod", "-p", "2", "-trimpath"];
 
 /** What a build needs besides its row of the table. */
 export interface BuildInputs {
@@ -21,11 +25,11 @@ export type BuildStep =
   /** The unpacked module, made writable. */
   | { readonly kind: "copy_module"; readonly module: string; readonly version: string; readonly to: string }
   | {
-      readonly kind: "go";
+      readonly kind: "run";
       readonly says: string;
       readonly cwd: string;
       /** The first is `go`, or a file that an earlier step made. */
-      readonly argv: readonly [string, ...string[]];
+      readonly argv: readonly string[];
     };
 
 export interface BuildPlan {
@@ -78,56 +82,34 @@ function planCollector(
       text: `module builder\n\ngo 1.26\n\nrequire ${BUILDER} v${program.version}\n`,
     },
     ...checksums(builderDir),
-    {
-      kind: "go",
-      says: `building the Collector builder ${program.version}`,
-      cwd: builderDir,
-      argv: ["go", "build", "-mod=mod", "-trimpath", "-o", builder, BUILDER],
-    },
+    run(`building the Collector builder ${program.version}`, builderDir, [...BUILD, "-o", builder, BUILDER]),
     {
       kind: "write",
       file: manifestFile,
       text: adaptManifest(inputs.manifest, { version: program.version, additions: recipe.additions, sourceDir }),
     },
     ...checksums(sourceDir),
-    {
-      kind: "go",
-      says: "resolving its modules",
-      cwd: workDir,
-      argv: [builder, "--config", manifestFile, "--skip-compilation"],
-    },
-    {
-      kind: "go",
-      says: "compiling (some minutes the first time)",
-      cwd: sourceDir,
-      argv: ["go", "build", "-p", "2", "-trimpath", "-ldflags=-s -w", "-o", output, "."],
-    },
+    run("resolving its modules", workDir, [builder, "--config", manifestFile, "--skip-compilation"]),
+    run(COMPILING, sourceDir, [...BUILD, "-ldflags=-s -w", "-o", output, "."]),
   ];
 }
 
 function planModule(recipe: ModuleRecipe, workDir: string, output: string): BuildStep[] {
   const sourceDir = join(workDir, "source");
-  const copies = [{ module: recipe.module, version: recipe.moduleVersion, folder: "." }, ...(recipe.nested ?? [])].map(
-    ({ module, version, folder }): BuildStep => ({
-      kind: "copy_module",
-      module,
-      version,
-      to: join(sourceDir, folder),
-    }),
-  );
   const flags = [
     ...(recipe.tags === undefined ? [] : ["-tags", recipe.tags.join(",")]),
     ...(recipe.linkerFlags === undefined ? [] : [`-ldflags=${recipe.linkerFlags}`]),
   ];
+  const edits = (recipe.droppedReplacements ?? []).map((module) => `-dropreplace=${module}`);
   return [
-    ...copies,
-    {
-      kind: "go",
-      says: "compiling (some minutes the first time)",
-      cwd: sourceDir,
-      argv: ["go", "build", "-mod=mod", "-p", "2", "-trimpath", ...flags, "-o", output, recipe.package],
-    },
+    { kind: "copy_module", module: recipe.module, version: recipe.moduleVersion, to: sourceDir },
+    ...(edits.length === 0 ? [] : [run("editing its go.mod", sourceDir, ["go", "mod", "edit", ...edits])]),
+    run(COMPILING, sourceDir, [...BUILD, ...flags, "-o", output, recipe.package]),
   ];
+}
+
+function run(says: string, cwd: string, argv: readonly string[]): BuildStep {
+  return { kind: "run", says, cwd, argv };
 }
 
 interface ManifestChange {

@@ -29,15 +29,15 @@ async function carryOutStep(step: BuildStep, workshop: Workshop): Promise<void> 
       return await writeFile(step.file, step.text);
     case "copy_module":
       return await copyModule(step, workshop);
-    case "go":
-      await runGo(step, workshop);
+    case "run":
+      await runCommand(step, workshop);
   }
 }
 
 async function copyModule(step: Extract<BuildStep, { kind: "copy_module" }>, workshop: Workshop): Promise<void> {
-  const answer = await runGo(
+  const answer = await runCommand(
     {
-      kind: "go",
+      kind: "run",
       says: `downloading ${step.module} ${step.version}`,
       cwd: workshop.downloadDir,
       argv: ["go", "mod", "download", "-json", `${step.module}@${step.version}`],
@@ -60,10 +60,13 @@ async function makeWritable(folder: string): Promise<void> {
 }
 
 /** At a low priority: tests and people go first. */
-async function runGo(step: Extract<BuildStep, { kind: "go" }>, { go, environment, tell }: Workshop): Promise<string> {
+async function runCommand(
+  step: Extract<BuildStep, { kind: "run" }>,
+  { go, environment, tell }: Workshop,
+): Promise<string> {
   const startedAt = performance.now();
   tell(step.says);
-  const [first, ...args] = step.argv;
+  const [first = "", ...args] = step.argv;
   const busy = setInterval(() => {
     tell(`still ${step.says} (${Math.round((performance.now() - startedAt) / 1000)} s)`);
   }, STILL_BUSY_MS);

@@ -43,8 +43,8 @@ export interface ModuleRecipe {
   readonly package: string;
   readonly tags?: readonly string[];
   readonly linkerFlags?: string;
-  /** Modules that live in a folder of this one, and that its download therefore lacks. */
-  readonly nested?: readonly { readonly module: string; readonly version: string; readonly folder: string }[];
+  /** Modules that it takes from folders of its repository which its download lacks: the published ones do. */
+  readonly droppedReplacements?: readonly string[];
 }
 
 const contrib = "github.com/open-telemetry/opentelemetry-collector-contrib";
@@ -121,6 +121,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
       module: "github.com/grafana/loki/v3",
       moduleVersion: "v3.7.8",
       package: "./cmd/loki",
+      droppedReplacements: ["github.com/grafana/loki/pkg/push"],
     },
   },
 };
