@@ -80,6 +80,7 @@ export function createTelemetry(options: TelemetryOptions): TelemetryRuntime {
   });
   const policy = createContextPolicy(options.context ?? {}, metrics);
   const recorder = createRecorder({
+    resource,
     samplingRatio: options.tracing.samplingRatio,
     slowThresholdsMs: options.tracing.slowThresholdsMs,
     limits: options.tracing.recorder,

@@ -30,10 +30,10 @@ import { readOtlpJson } from "./otlp-json.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "./otlp-receiver.ts";
 
 export interface GatewayRequest {
+  readonly method: string;
   readonly path: string;
   readonly contentType: string;
   readonly contentEncoding: string;
-  readonly userAgent: string;
   readonly statusCode: number;
 }
 
@@ -107,10 +107,10 @@ export async function startGrafanaCloudDouble(options: GrafanaCloudDoubleOptions
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { statusCode, contentType, body, retryAfter } = await answer(request);
     requests.push({
+      method: request.method ?? "",
       path: request.url ?? "",
       contentType: request.headers["content-type"] ?? "",
       contentEncoding: request.headers["content-encoding"] ?? "",
-      userAgent: request.headers["user-agent"] ?? "",
       statusCode,
     });
     const patience: Record<string, string> = retryAfter === undefined ? {} : { "retry-after": retryAfter };

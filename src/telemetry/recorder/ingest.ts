@@ -17,6 +17,9 @@ export interface IngestSource {
   readonly serviceName: string;
 }
 
+/** Attributes of the node's resource that hold for whoever speaks to it: its cluster and environment. */
+const PLACE_ATTRIBUTES = ["service.namespace", "deployment.environment.name"] as const;
+
 export interface IngestResult {
   /** Valid spans, those already known included. */
   readonly accepted: number;
@@ -43,14 +46,18 @@ const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/;
 export function checkIngestedSpans(
   spans: readonly RecordedSpan[],
   source: IngestSource,
+  nodeResource: SpanResource,
   nowMs: number,
 ): { readonly accepted: readonly RecordedSpan[]; readonly rejected: number } {
   const accepted: RecordedSpan[] = [];
+  const place = Object.fromEntries(
+    Object.entries(nodeResource.attributes).filter(([key]) => PLACE_ATTRIBUTES.some((own) => own === key)),
+  );
   const resources = new Map<SpanResource, SpanResource>();
   for (const span of spans.slice(0, ingestLimits.spans)) {
     if (!isPlausible(span, nowMs)) continue;
     const resource = resources.getOrInsertComputed(span.resource, (given) => ({
-      attributes: { ...trimAttributes(given.attributes), "service.name": source.serviceName },
+      attributes: { ...trimAttributes(given.attributes), ...place, "service.name": source.serviceName },
     }));
     accepted.push(trimSpan(span, resource));
   }

@@ -11,6 +11,7 @@ const failed = { status: { code: "error", message: "broken" } } as const;
 function start(overrides: Partial<RecorderOptions> = {}): { recorder: RecordingPipeline; exported: RecordedSpan[] } {
   const exported: RecordedSpan[] = [];
   const recorder = createRecorder({
+    resource: { attributes: { "service.name": "blixard" } },
     samplingRatio: 0,
     slowThresholdsMs: { "vm.start": 100 },
     exportSpan: (span) => exported.push(span),
@@ -117,6 +118,17 @@ test("the CLI's spans join the trace under the CLI's own name and are exported l
   assert.deepEqual(result, { accepted: 2, rejected: 0 });
   assert.equal(exported.length, 2, "a span sent twice is exported once");
   assert.deepEqual(exported[1]?.resource.attributes, { "process.pid": 7, "service.name": "blixard-cli" });
+});
+
+test("the CLI's spans are of the cluster and the environment of the node that takes them, whatever they claim", () => {
+  const place = { "service.namespace": "edge", "deployment.environment.name": "staging" };
+  const { recorder } = start({ resource: { attributes: { ...place, "service.name": "blixard", "host.name": "h" } } });
+  const fromCli = buildSpan({
+    resource: { attributes: { "service.name": "x", "deployment.environment.name": "production" } },
+  });
+  recorder.ingest([fromCli], { serviceName: "blixard-cli" });
+  const [kept] = recorder.trace(fromCli.traceId)?.spans ?? [];
+  assert.deepEqual(kept?.resource.attributes, { ...place, "service.name": "blixard-cli" });
 });
 
 test("spans from outside cannot force a trace to be exported", () => {

@@ -11,7 +11,7 @@
  * span, by the API (`trace`, `ingest`), and by whoever follows the rules (`setRules`).
  * It never blocks and never talks to the network.
  */
-import type { RecordedSpan } from "#model/recorded-span.ts";
+import type { RecordedSpan, SpanResource } from "#model/recorded-span.ts";
 import { isSampledByRatio } from "../tracing/trace-id-ratio.ts";
 import { checkIngestedSpans, type IngestResult, type IngestSource } from "./ingest.ts";
 import { createTraceStore, type StoredTrace, type TraceStoreLimits } from "./trace-store.ts";
@@ -59,6 +59,8 @@ export interface RecordingPipeline extends SpanRecorder {
 }
 
 export interface RecorderOptions {
+  /** The node's: its place is that of spans which are handed in, too. */
+  readonly resource: SpanResource;
   readonly samplingRatio: number;
   /** By span name; longer ones promote their trace. */
   readonly slowThresholdsMs?: Readonly<Record<string, number>> | undefined;
@@ -138,7 +140,7 @@ export function createRecorder(options: RecorderOptions): RecordingPipeline {
       };
     },
     ingest(spans, source) {
-      const { accepted, rejected } = checkIngestedSpans(spans, source, options.now());
+      const { accepted, rejected } = checkIngestedSpans(spans, source, options.resource, options.now());
       for (const span of accepted) {
         const trace = store.get(span.traceId);
         if (trace?.spans.some((known) => known.spanId === span.spanId) === true) continue;

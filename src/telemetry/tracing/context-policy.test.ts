@@ -35,7 +35,12 @@ interface Scene {
 function start(context: ContextOptions = options, now: () => number = Date.now): Scene {
   const telemetry = createMemoryTelemetry();
   const [recorded, exported]: [RecordedSpan[], RecordedSpan[]] = [[], []];
-  const recorder = createRecorder({ samplingRatio: 0, exportSpan: (span) => exported.push(span), now });
+  const recorder = createRecorder({
+    resource: { attributes: { "service.name": "blixard" } },
+    samplingRatio: 0,
+    exportSpan: (span) => exported.push(span),
+    now,
+  });
   const tracing = createTracing({
     resource: { attributes: { "service.name": "blixard" } },
     scope: createScope("0.1.0"),
