@@ -10,7 +10,7 @@ import type { MetricsEndpoint } from "#model/node.ts";
 import { Secret } from "#model/secret.ts";
 import type { TelemetryRuntime } from "#telemetry/create-telemetry.ts";
 import type { MetricsServer, MetricsServerTls } from "#telemetry/http/metrics-server.ts";
-import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
+import { DISCOVERY_PATH, type KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import type { Readiness } from "#telemetry/http/readiness.ts";
 import { planAdvertisedAddress, readMachineAddresses } from "./advertised-address.ts";
 import { reportCertificates } from "./certificate-expirations.ts";
@@ -33,6 +33,8 @@ export interface MetricsListener {
   readonly url: string;
   /** The page as others reach it. */
   readonly advertised: Pick<MetricsEndpoint, "address" | "scheme" | "path">;
+  /** Where Prometheus finds the nodes, as others reach it. */
+  readonly discoveryUrl: string;
   close(): Promise<void>;
 }
 
@@ -66,13 +68,11 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   const watching = files === undefined ? undefined : watch(files, before, server, options, stopping.signal);
   const { scheme, address } = server;
   const listening = { host: config.bind.host, port: address.port };
+  const advertised = planAdvertisedAddress(config.advertise, listening, await readMachineAddresses());
   return {
     url: `${scheme}://${hostForUrl(address.host)}:${address.port}${PAGE_PATH}`,
-    advertised: {
-      address: planAdvertisedAddress(config.advertise, listening, await readMachineAddresses()),
-      scheme,
-      path: PAGE_PATH,
-    },
+    advertised: { address: advertised, scheme, path: PAGE_PATH },
+    discoveryUrl: `${scheme}://${advertised}${DISCOVERY_PATH}`,
     async close() {
       stopping.abort();
       await watching;

@@ -86,7 +86,7 @@ export async function startObservability(
     metricsUrl: listener?.url,
     metricsEndpoint:
       listener === undefined ? undefined : { ...listener.advertised, ...prometheusIdentity(telemetry.resource) },
-    doctor: createNodeDoctor(telemetryOptions, telemetry, listener?.url),
+    doctor: createNodeDoctor(telemetryOptions, telemetry, listener),
   });
   if (!enabled || !metrics.httpServer.enabled) return observed();
   const listener = await startMetricsListener({

@@ -12,6 +12,7 @@ import { createResource } from "#telemetry/resource/resource.ts";
 import { createScope } from "#telemetry/resource/scope.ts";
 import { createSystemClock } from "#telemetry/system-clock.ts";
 import type { TelemetryOptions } from "#telemetry/telemetry-options.ts";
+import type { MetricsListener } from "./metrics-listener.ts";
 import { telemetryOptionsOf } from "./telemetry-options.ts";
 
 /**
@@ -32,18 +33,19 @@ export async function* diagnoseConfig(
   for await (const event of doctor.diagnose(options)) yield diagnosisToMessage(event);
 }
 
-/** @param metricsUrl of the node's own page; undefined when there is none */
+/** @param listener where the node's own page is; undefined when there is none */
 export function createNodeDoctor(
   options: TelemetryOptions,
   telemetry: TelemetryRuntime,
-  metricsUrl: string | undefined,
+  listener: MetricsListener | undefined,
 ): Doctor {
   return createDoctor({
     ...waysOut(options),
     resource: telemetry.resource,
     clock: telemetry.clock,
     node: {
-      pageUrl: () => metricsUrl,
+      pageUrl: () => listener?.url,
+      discoveryUrl: () => listener?.discoveryUrl,
       status: () => telemetry.destinations(),
       cardinality: () => (options.metrics.enabled ? telemetry.cardinality() : undefined),
     },

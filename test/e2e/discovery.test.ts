@@ -1,7 +1,7 @@
 /** A real Prometheus finds the nodes of a cluster by asking one of them. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
@@ -235,3 +235,56 @@ test("nobody finds the nodes without the credentials of the page; the API tells 
   await waitFor("the refusal", async () => (await failures()) > 0, TIMEOUT_MS);
   assert.deepEqual(await prometheus.targets(), []);
 });
+
+test("the doctor advises a static target without labels to be discovered; what is discovered into a file is well", async () => {
+  const targets = join(node.directory, "targets.json");
+  await using prometheus = await startPrometheus({
+    directory: node.directory,
+    scrapeConfig: `    file_sd_configs: [{ files: ["${targets}"], refresh_interval: 1s }]\n`,
+  });
+  await using scraped = await TestNode.start({
+    toml: `
+[node]
+id = "node-1"
+bind = "127.0.0.1:0"
+[runtime]
+driver = "simulated"
+[observability.metrics]
+otlp_enabled = false
+[observability.metrics.http_server]
+bind = "127.0.0.1:0"
+[observability.tracing]
+otlp_endpoint = "${receiver.grpcEndpoint}"
+[observability.doctor]
+prometheus_url = "${prometheus.url}"
+`,
+  });
+  const { host, origin } = new URL((await scraped.endpoints()).metrics);
+  const discovery = `${origin}/discovery/prometheus`;
+  const scrapedAs = async (text: string, selector: string): Promise<void> => {
+    await writeFile(`${targets}.new`, text);
+    await rename(`${targets}.new`, targets);
+    const only = `count(blixard_vm_count{${selector}}) == count(blixard_vm_count)`;
+    await waitFor(selector, async () => (await prometheus.query(only)).length > 0, TIMEOUT_MS);
+  };
+  const findings = async (): Promise<readonly unknown[]> => {
+    const { stdout } = await scraped.cli(["telemetry", "doctor", "-o", "json"], { timeoutMs: TIMEOUT_MS });
+    const checks = stdout
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as DoctorLine).check);
+    return checks.flatMap((check) => (check?.finding === undefined ? [] : [[check.finding, check.fix]]));
+  };
+  await scrapedAs(JSON.stringify([{ targets: [host] }]), `instance="${host}"`);
+  const [[finding, fix] = [], ...others] = (await findings()) as [string, string][];
+  assert.equal(finding, "scrape_labels_differ");
+  assert.ok(fix?.includes(`http_sd_configs: [{ url: "${discovery}" }]`));
+  assert.deepEqual(others, []);
+
+  await scrapedAs(await (await fetch(discovery)).text(), 'job="blixard/blixard"');
+  assert.deepEqual(await findings(), []);
+});
+
+interface DoctorLine {
+  readonly check?: { readonly finding?: string; readonly fix?: string };
+}

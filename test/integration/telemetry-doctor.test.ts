@@ -210,15 +210,24 @@ test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP, under
   const identity = { job: "test/blixard", instance: "11111111-2222-5333-8444-555555555555" };
   const byAddress = { job: "node", instance: "127.0.0.1:9090" };
   /** @param scraped labels of what is `up` */
-  const run = async (scraped: Readonly<Record<string, string>> | undefined, isPushed: boolean) => {
+  const run = async (
+    scraped: Readonly<Record<string, string>> | undefined,
+    isPushed: boolean,
+    destinations = isPushed ? everySignalTo({ endpoint: receiver.grpcEndpoint }) : {},
+  ) => {
     const page = await startHttp(
       context,
       answer(200, "# TYPE a gauge\na 1\n# EOF\n", { "content-type": "application/openmetrics-text; version=1.0.0" }),
     );
     return diagnose({
-      destinations: isPushed ? everySignalTo({ endpoint: receiver.grpcEndpoint }) : {},
+      destinations,
       backends: { prometheusUrl: await startPrometheusDouble(context, scraped, isPushed ? identity : undefined) },
-      node: { pageUrl: () => `${page}/metrics`, status: () => [], cardinality: () => undefined },
+      node: {
+        pageUrl: () => `${page}/metrics`,
+        discoveryUrl: () => `${page}/discovery/prometheus`,
+        status: () => [],
+        cardinality: () => undefined,
+      },
     });
   };
   for (const scraped of [byAddress, identity]) {
@@ -230,6 +239,10 @@ test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP, under
     assert.deepEqual(one.findings, ["no_destination"], one.text);
     assert.match(one.text, /by scrape only/);
   }
+  // What else is exported has this node's identity, and the scrape should.
+  const traces = await run(byAddress, false, { traces: [{ endpoint: receiver.grpcEndpoint }] });
+  assertOnly(traces, "scrape_labels_differ", /http_sd_configs: \[\{ url: "http:.*\/discovery\/prometheus" \}\]/);
+  assert.equal(traces.summary.outcome, "warning");
   const pushed = await run(undefined, true);
   assert.deepEqual(pushed.findings, [], pushed.text);
   assert.match(pushed.text, /by OTLP only/);

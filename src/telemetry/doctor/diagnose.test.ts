@@ -248,14 +248,35 @@ describe("the scrape", () => {
       { job: "a", instance: "b" },
       { job: "c", instance: "d" },
     ];
-    assert.equal(diagnoseDuplicates([push], [scrape]).finding, "scrape_and_push");
+    const options = { identity: push, discoveryUrl: undefined };
+    assert.equal(diagnoseDuplicates([push], [scrape], options).finding, "scrape_and_push");
+    assert.equal(diagnoseDuplicates([], [scrape, push], options).finding, "scraped_twice");
     for (const [pushed, scraped] of [
       [[push], []],
       [[], [scrape]],
       [[], []],
     ] as const) {
-      assert.equal(diagnoseDuplicates(pushed, scraped).outcome, "ok");
+      assert.equal(diagnoseDuplicates(pushed, scraped, options).outcome, "ok");
     }
+  });
+
+  test("a scrape under other labels than OTLP's is advised to discover its targets, unless there is no OTLP", () => {
+    const identity = { job: "prod/blixard", instance: "627cc493" };
+    const discoveryUrl = "http://node-1:9090/discovery/prometheus";
+    const scrapedAs = (scraped: Readonly<Record<string, string>>, url?: string) =>
+      diagnoseDuplicates([], [scraped], { identity, discoveryUrl: url });
+    for (const other of [
+      { ...identity, instance: "node-1:9090" },
+      { ...identity, job: "blixard" },
+    ]) {
+      const verdict = scrapedAs(other, discoveryUrl);
+      assert.equal(verdict.outcome, "warning");
+      assert.equal(verdict.finding, "scrape_labels_differ");
+      assert.match(verdict.message, /job "prod\/blixard", instance "627cc493"$/);
+      assert.match(verdict.fix ?? "", /http_sd_configs: \[\{ url: "http:\/\/node-1:9090\/discovery\/prometheus" \}\]/);
+      assert.equal(scrapedAs(other).outcome, "ok");
+    }
+    assert.equal(scrapedAs(identity, discoveryUrl).outcome, "ok");
   });
 
   test("answers of a backend that are none are empty, and its URL is shown without its password", () => {

@@ -16,6 +16,7 @@ import type { CardinalityReport } from "../metrics/cardinality.ts";
 import type { DestinationStatus } from "../otlp/destination-status.ts";
 import { otlpSignals, resolveDestination, type OtlpSignal } from "../otlp/destination.ts";
 import { createTransport } from "../otlp/signal-sender.ts";
+import { prometheusIdentity } from "../resource/prometheus-identity.ts";
 import type { DoctorOptions as BackendOptions, OtlpOptions } from "../telemetry-options.ts";
 import { createCanary, type Canary } from "./canary.ts";
 import { skipped, summarize, type DoctorCheck, type DoctorEvent, type DoctorStep, type Verdict } from "./check.ts";
@@ -66,6 +67,8 @@ export interface DoctorOptions {
 export interface NodeFacts {
   /** URL of its metrics page; undefined when there is none. */
   pageUrl(): string | undefined;
+  /** Where Prometheus finds the nodes, as it reaches this one; undefined when there is no page. */
+  discoveryUrl(): string | undefined;
   status(): readonly DestinationStatus[];
   /** Undefined when metrics are off. */
   cardinality(): CardinalityReport | undefined;
@@ -281,9 +284,12 @@ class Diagnosis {
     const within = AbortSignal.any([this.#signal, AbortSignal.timeout(PAGE_TIMEOUT_MS)]);
     yield scrape("page", await timed(clock, () => checkPage(node.pageUrl(), within)));
     const { prometheusUrl } = backends;
-    const instanceId = resource.attributes["service.instance.id"];
-    if (prometheusUrl !== undefined && typeof instanceId === "string" && !this.#signal.aborted) {
-      const query = { prometheusUrl, instanceId, pushed: this.#pushed, fetch: this.#fetch, signal: within };
+    const identity = prometheusIdentity(resource);
+    if (prometheusUrl !== undefined && identity.instance !== "" && !this.#signal.aborted) {
+      const isExporting = otlpSignals.some((signal) => this.#options.destinations[signal].length > 0);
+      const discoveryUrl = isExporting ? node.discoveryUrl() : undefined;
+      const pushed = this.#pushed;
+      const query = { prometheusUrl, identity, discoveryUrl, pushed, fetch: this.#fetch, signal: within };
       yield scrape("duplicates", await timed(clock, () => checkDuplicates(query)));
     } else if (node.pageUrl() !== undefined && this.#options.destinations.metrics.length > 0) {
       const verdict = skipped(

@@ -231,6 +231,15 @@ export const findings = {
     fix: () =>
       "Choose one way: remove this node from the scrape configuration (or the prometheus receiver from the collector's pipeline), or set otlp_enabled = false in [observability.metrics].",
   },
+  scraped_twice: {
+    severity: "failed",
+    fix: () => "Keep one of the two targets: every sum over nodes counts this one twice.",
+  },
+  scrape_labels_differ: {
+    severity: "warning",
+    fix: (_subject, discoveryUrl) =>
+      `Let Prometheus find this node by http_sd_configs: [{ url: "${discoveryUrl}" }], which gives targets these labels, or set job and instance as labels of its target: without them traces and logs do not lead to its metrics.`,
+  },
   // The node
   clock_skew: {
     severity: "failed",

@@ -3,6 +3,7 @@
  * Prometheus that can be asked gets the same metrics by scrape and by OTLP.
  */
 import { telemetrySeriesLimit } from "#gen/telemetry/metrics.ts";
+import type { PrometheusIdentity } from "../resource/prometheus-identity.ts";
 import { ok, skipped, type Verdict } from "./check.ts";
 import { found } from "./findings.ts";
 import { codeOf, requestSmall, type SmallResponse } from "./http-request.ts";
@@ -54,8 +55,10 @@ const SAMPLE = /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? (\S+)( \S+)?( # \{.*\} .*)?$/
 
 export interface DuplicateQuery {
   readonly prometheusUrl: string;
-  /** `service.instance.id`: what Prometheus makes `instance` of on the OTLP route. */
-  readonly instanceId: string;
+  /** What Prometheus makes of the resource on the OTLP route. */
+  readonly identity: PrometheusIdentity;
+  /** Where targets with these labels are listed, when anything else goes by OTLP: labels should be equal then. */
+  readonly discoveryUrl: string | undefined;
   /** The canary's metric as Prometheus has it: the node's own come the same way. */
   readonly pushed: SeriesLabels | undefined;
   readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
@@ -67,7 +70,7 @@ export interface DuplicateQuery {
  * seen, who pushes as this node. Labels alone do not tell: they may be equal on both ways. Only what is scraped is `up`.
  */
 export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict> {
-  const { prometheusUrl, instanceId, fetch, signal } = options;
+  const { prometheusUrl, identity, fetch, signal } = options;
   const ask = async (query: string) => {
     const url = `${prometheusUrl.replace(/\/+$/, "")}/api/v1/query?query=${encodeURIComponent(query)}`;
     return resultsOf((await fetch(url, signal)).body);
@@ -77,22 +80,26 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
   try {
     const pushed =
       options.pushed === undefined
-        ? await ask(`count by (job, instance) (${metric}{instance="${instanceId}"} unless ${isUp})`)
+        ? await ask(`count by (job, instance) (${metric}{instance="${identity.instance}"} unless ${isUp})`)
         : [options.pushed];
     // The page's target_info says whose page it is, whatever `instance` is.
     const scraped = await ask(
-      `count by (job, instance) (${metric} and ${isUp} and on (job, instance) (target_info{service_instance_id="${instanceId}"} or up{instance="${instanceId}"}))`,
+      `count by (job, instance) (${metric} and ${isUp} and on (job, instance) (target_info{service_instance_id="${identity.instance}"} or up{instance="${identity.instance}"}))`,
     );
-    return diagnoseDuplicates(pushed, scraped);
+    return diagnoseDuplicates(pushed, scraped, options);
   } catch (error) {
     return skipped(`Prometheus could not be asked: ${codeOf(error)}`);
   }
 }
 
-export function diagnoseDuplicates(pushed: readonly SeriesLabels[], scraped: readonly SeriesLabels[]): Verdict {
+export function diagnoseDuplicates(
+  pushed: readonly SeriesLabels[],
+  scraped: readonly SeriesLabels[],
+  { identity, discoveryUrl }: Pick<DuplicateQuery, "identity" | "discoveryUrl">,
+): Verdict {
   const name = ({ job = "", instance = "" }: SeriesLabels): string => `job "${job}", instance "${instance}"`;
   const [push] = pushed;
-  const [scrape] = scraped;
+  const [scrape, otherScrape] = scraped;
   if (push !== undefined && scrape !== undefined) {
     return found(
       "scrape_and_push",
@@ -100,6 +107,21 @@ export function diagnoseDuplicates(pushed: readonly SeriesLabels[], scraped: rea
     );
   }
   if (push !== undefined) return ok("Prometheus gets this node's metrics by OTLP only");
-  if (scrape !== undefined) return ok("Prometheus gets this node's metrics by scrape only");
-  return ok("Prometheus has nothing of this node yet but the canary");
+  if (scrape === undefined) return ok("Prometheus has nothing of this node yet but the canary");
+  if (otherScrape !== undefined) {
+    return found(
+      "scraped_twice",
+      `Prometheus has this node's metrics twice: by scrape as ${name(scrape)} and as ${name(otherScrape)}`,
+    );
+  }
+  const isIdentity = scrape["job"] === identity.job && scrape["instance"] === identity.instance;
+  if (isIdentity || discoveryUrl === undefined) {
+    return ok(`Prometheus gets this node's metrics by scrape only, as ${name(scrape)}`);
+  }
+  return found(
+    "scrape_labels_differ",
+    `Prometheus gets this node's metrics by scrape, as ${name(scrape)}; by OTLP this node is ${name({ ...identity })}`,
+    undefined,
+    discoveryUrl,
+  );
 }

@@ -21,7 +21,7 @@ import type { Secret } from "#model/secret.ts";
 import type { Metrics } from "../port.ts";
 import { type AuthorizationOptions, createAuthorization, type Refusal } from "./authorization.ts";
 import { type ConnectionLimits, type Connections, limitConnections } from "./connection-limits.ts";
-import { createDiscovery, type KnownNodes } from "./prometheus-discovery.ts";
+import { createDiscovery, DISCOVERY_PATH, type KnownNodes } from "./prometheus-discovery.ts";
 import type { Readiness } from "./readiness.ts";
 import { createScraper, type ScrapeLimits, type ScrapeOptions } from "./scrape.ts";
 
@@ -82,7 +82,7 @@ const DEFAULT_LIMITS: MetricsServerLimits = {
 const CONNECTIONS_CHECK_MS = 1_000;
 const DEFAULT_GRACE_MS = 1_000;
 const RETRY_AFTER_SECONDS = "1";
-const routes = ["/metrics", "/discovery/prometheus", "/healthz", "/readyz"] as const;
+const routes = ["/metrics", DISCOVERY_PATH, "/healthz", "/readyz"] as const;
 type Route = (typeof routes)[number];
 
 /** @throws BlixardError PORT_TAKEN; CONFIG_INVALID when address or certificates cannot be used */

@@ -31,6 +31,8 @@ export interface DiscoveryAnswer {
   readonly ageSeconds: number;
 }
 
+export const DISCOVERY_PATH = "/discovery/prometheus";
+
 /** However often it is asked, the list is made at most once in this time. */
 const MINIMUM_INTERVAL_MS = 1_000;
 
