@@ -3,8 +3,18 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readlinkSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
 
 /** @returns the exit code of the command, which ran in namespaces of its own */
 export async function enterNamespaces(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -38,17 +48,46 @@ function assertUnshare(flags: readonly string[]): void {
   }
 }
 
-/** In the new namespaces: a /run of our own, and only the names exist that we give. */
+/**
+ * In the new namespaces: a /run of our own, an /etc and a /var in which the stack's files can be put, and only the
+ * names exist that we give. Those of the machine stay as they are.
+ */
 export function arrangeNamespaces(): void {
   execFileSync("ip", ["link", "set", "lo", "up"]);
   execFileSync("mount", ["-t", "tmpfs", "-o", "mode=755", "stack", "/run"]);
-  replaceFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
-  replaceFile("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
+  for (const path of ["/etc", "/var"]) shadow(path);
+  for (const [path, text] of [
+    ["/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"],
+    ["/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
+  ] as const) {
+    rmSync(path, { force: true });
+    writeFileSync(path, text);
+  }
 }
 
-/** For this run only: the file of the machine stays as it is. */
-function replaceFile(path: string, text: string): void {
-  const replacement = `/run/${basename(path)}`;
-  writeFileSync(replacement, text);
-  execFileSync("mount", ["--bind", replacement, path]);
+/** Puts a folder of ours over one of the machine's: the same in it, but what is added is ours. */
+function shadow(path: string): void {
+  const ours = `/run/shadow${path}`;
+  mkdirSync(ours, { recursive: true });
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const [from, to] = [join(path, entry.name), join(ours, entry.name)];
+    if (entry.isDirectory()) {
+      mkdirSync(to);
+      execFileSync("mount", ["--rbind", from, to]);
+    } else if (entry.isSymbolicLink()) {
+      symlinkSync(readlinkSync(from), to);
+    } else if (entry.isFile() && isReadable(from)) {
+      copyFileSync(from, to);
+    }
+  }
+  execFileSync("mount", ["--rbind", ours, path]);
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

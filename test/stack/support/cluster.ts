@@ -30,7 +30,6 @@ export interface ClusterOptions {
   /** Host names, one for each node. */
   readonly names: readonly string[];
   readonly toml: string;
-  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class Cluster implements AsyncDisposable {
@@ -40,14 +39,18 @@ export class Cluster implements AsyncDisposable {
     this.nodes = nodes;
   }
 
-  static async start(network: StackNetwork, { names, toml, environment = {} }: ClusterOptions): Promise<Cluster> {
+  static async start(network: StackNetwork, { names, toml }: ClusterOptions): Promise<Cluster> {
     const nodes: ClusterNode[] = [];
     const cluster = new Cluster(nodes);
     try {
       for (const name of names) {
         const node = await TestNode.prepare({
-          toml: `[node]\nid = "${name}"\n${toml}`,
-          environment,
+          toml,
+          environment: {
+            BLIXARD_NODE__ID: name,
+            BLIXARD_OBSERVABILITY__METRICS__HTTP_SERVER__ADVERTISE: `${name}:9090`,
+            BLIXARD_OBSERVABILITY__LOGGING__FORMAT: "json",
+          },
           prefix: await network.enter(name),
           readyTimeoutMs: DEADLINE_MS,
         });

@@ -8,9 +8,9 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readlinkSync } from "node:fs";
-import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -42,6 +42,7 @@ export class StackNetwork implements AsyncDisposable {
   readonly #savedHosts: string;
   readonly #addresses = new Map<string, string>();
   readonly #processes: StackProcess[] = [];
+  readonly #mounts: string[] = [];
 
   private constructor(directory: string, savedHosts: string) {
     this.directory = directory;
@@ -88,6 +89,18 @@ export class StackNetwork implements AsyncDisposable {
     await ip("link", "set", linkOf(index), state === "in" ? "up" : "down");
   }
 
+  /** Shows a file or a folder at a path of /etc or /var, as a container's volume is. */
+  async mount(source: string, target: string): Promise<void> {
+    if ((await stat(source)).isDirectory()) {
+      await mkdir(target, { recursive: true });
+    } else {
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(target, "", { flag: "a" });
+    }
+    await promisify(execFile)("mount", ["--bind", source, target]);
+    this.#mounts.push(target);
+  }
+
   /** What a command must begin with to run in the namespace of a service: it keeps its process id. */
   async enter(service: string): Promise<readonly string[]> {
     await this.add(service);
@@ -115,6 +128,7 @@ export class StackNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#processes.map((one) => one.end()));
+    for (const target of this.#mounts.toReversed()) await promisify(execFile)("umount", [target]);
     for (const service of this.#addresses.keys()) await ip("netns", "delete", service).catch(() => {});
     await ip("link", "delete", BRIDGE).catch(() => {});
     await writeFile(HOSTS_FILE, this.#savedHosts);

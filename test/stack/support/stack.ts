@@ -1,46 +1,45 @@
 /**
- * The whole stack as it is shipped: the nodes, the Collector with deploy/otel-collector/collector.yaml, Jaeger, and
- * Prometheus with deploy/prometheus, by the names that these files say and without a change to one of them.
+ * The whole stack as deploy/compose.yaml ships it: the node with its configuration, the Collector, Jaeger or Tempo,
+ * Loki, Prometheus, by the names and ports and with the commands and files that it says, none of them changed.
  */
-import { resolve } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { stringify } from "yaml";
 import { createPrometheusApi, type PrometheusApi } from "#test/support/prometheus-api.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { backendPath } from "./backends.ts";
+import { type BackendName, backendPath } from "./backends.ts";
 import { Cluster } from "./cluster.ts";
+import { readComposeService } from "./compose.ts";
 import { StackNetwork, type StackProcess, type StackSpawnOptions } from "./stack-network.ts";
-import { createJaegerApi, type JaegerApi } from "./trace-backends.ts";
+import { createLokiApi, type LokiApi } from "./loki-api.ts";
+import { createJaegerApi, createTempoApi, type JaegerApi, type TraceBackend } from "./trace-backends.ts";
 
 const deployDir = resolve(import.meta.dirname, "../../../deploy");
 const READY_TIMEOUT_MS = 120_000;
 
-/** As docs/integrations say it. */
-export const nodeConfiguration = `
-[observability.metrics]
-enabled = true
-runtime_metrics = true
-[observability.metrics.http_server]
-enabled = true
-bind = "0.0.0.0:9090"
-[observability.tracing]
-enabled = true
-otlp_endpoint = "http://otel-collector:4317"
-[observability.doctor]
-prometheus_url = "http://prometheus:9090"
-jaeger_url = "http://jaeger:16686"
-`;
+const LOKI_IMAGE_CONFIGURATION = "/etc/loki/local-config.yaml";
+
+/** What takes part beside the nodes and the Collector. */
+export type StackService = "jaeger" | "tempo" | "loki" | "prometheus";
 
 export interface StackOptions {
+  /** Default: those that collector.yaml sends to. */
+  readonly services?: readonly StackService[];
   /** Host names of the nodes; deploy/compose.yaml has one, `blixard`. */
   readonly nodeNames?: readonly string[];
-  /** Of every node; default as the documents have it. */
+  /** Of every node; default deploy/compose/blixard.toml. */
   readonly toml?: string;
-  readonly collectorConfig?: string;
+  /** A file of deploy/otel-collector, as BLIXARD_COLLECTOR of deploy/compose.yaml names it. */
+  readonly collectorConfiguration?: string;
+  readonly prometheus?: "prometheus" | "prometheus3";
 }
 
 export class Stack implements AsyncDisposable {
   readonly network: StackNetwork;
   readonly cluster: Cluster;
   readonly jaeger: JaegerApi;
+  readonly tempo: TraceBackend;
+  readonly loki: LokiApi;
   readonly prometheus: PrometheusApi;
   readonly #processes: ReadonlyMap<string, StackProcess>;
 
@@ -49,22 +48,27 @@ export class Stack implements AsyncDisposable {
     this.cluster = cluster;
     this.#processes = processes;
     this.jaeger = createJaegerApi("http://jaeger:16686");
+    this.tempo = createTempoApi("http://tempo:3200");
+    this.loki = createLokiApi("http://loki:3100");
     this.prometheus = createPrometheusApi("http://prometheus:9090");
   }
 
   /** @throws when one of its programs is missing: without it there is nothing to see */
   static async start(options: StackOptions = {}): Promise<Stack> {
-    const { nodeNames = ["blixard"], toml = nodeConfiguration } = options;
-    const { collectorConfig = `${deployDir}/otel-collector/collector.yaml` } = options;
+    const { services = ["jaeger", "loki", "prometheus"], nodeNames = ["blixard"] } = options;
+    const { collectorConfiguration = "collector", prometheus = "prometheus" } = options;
+    const toml = options.toml ?? (await readFile(`${deployDir}/compose/blixard.toml`, "utf8"));
     const network = await StackNetwork.create();
     try {
       // All names exist before anybody asks for one.
-      for (const name of [...nodeNames, "otel-collector", "jaeger", "prometheus"]) await network.add(name);
-      const processes = new Map([
-        ["jaeger", await startJaeger(network, backendPath("jaeger"))],
-        ["prometheus", await startPrometheus(network, backendPath("prometheus"))],
-        ["otel-collector", await startCollector(network, backendPath("collector"), collectorConfig)],
-      ]);
+      for (const name of [...nodeNames, "otel-collector", ...services]) await network.add(name);
+      const processes = new Map<string, StackProcess>();
+      for (const service of services) {
+        const backend = service === "prometheus" ? prometheus : service;
+        processes.set(service, await startComposed(network, service, backend));
+      }
+      const variables = { BLIXARD_COLLECTOR: collectorConfiguration };
+      processes.set("otel-collector", await startComposed(network, "otel-collector", "collector", variables));
       const cluster = await Cluster.start(network, { names: nodeNames, toml });
       return new Stack(network, cluster, processes);
     } catch (error) {
@@ -84,41 +88,44 @@ export class Stack implements AsyncDisposable {
   }
 }
 
-/** All in one, in memory, as its image does without arguments. */
-export function startJaeger(network: StackNetwork, path: string): Promise<StackProcess> {
-  // Its image says so too.
-  const environment = { JAEGER_LISTEN_HOST: "0.0.0.0" };
-  return startService(network, { service: "jaeger", path, environment, readyUrl: "http://jaeger:16686/api/services" });
+interface ServiceRun {
+  readonly readyUrl: string;
+  /** What its image sets. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** With what deploy/prometheus says of its flags. */
-export async function startPrometheus(
-  network: StackNetwork,
-  path: string,
-  flags: readonly string[] = [],
-): Promise<StackProcess> {
-  const args = [
-    `--config.file=${deployDir}/prometheus/prometheus.yml`,
-    `--storage.tsdb.path=${network.directory}/prometheus`,
-    "--web.enable-remote-write-receiver",
-    "--enable-feature=exemplar-storage",
-    ...flags,
-  ];
-  return startService(network, { service: "prometheus", path, args, readyUrl: "http://prometheus:9090/-/ready" });
-}
+const runs: Readonly<Record<StackService | "otel-collector", ServiceRun>> = {
+  "otel-collector": { readyUrl: "http://otel-collector:13133" },
+  jaeger: { readyUrl: "http://jaeger:16686/api/services", environment: { JAEGER_LISTEN_HOST: "0.0.0.0" } },
+  tempo: { readyUrl: "http://tempo:3200/ready" },
+  loki: { readyUrl: "http://loki:3100/ready" },
+  prometheus: { readyUrl: "http://prometheus:9090/-/ready" },
+};
 
-export function startCollector(
+/** As deploy/compose.yaml says it, but for the image. @param variables of that file */
+async function startComposed(
   network: StackNetwork,
-  path: string,
-  config: string,
-  options: StackSpawnOptions = {},
+  service: StackService | "otel-collector",
+  backend: BackendName,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<StackProcess> {
+  const { command, environment, volumes } = readComposeService(service, variables);
+  const kept = join(network.directory, service);
+  await mkdir(kept);
+  let args = command;
+  for (const { source = kept, target } of volumes) {
+    // Nobody makes folders in the root of this machine: there the command is told where it is instead.
+    if (dirname(target) === "/") args = args.map((word) => word.replace(`=${target}`, `=${source}`));
+    else await network.mount(source, target);
+  }
+  if (service === "loki") await network.mount(await writeLokiConfiguration(kept), LOKI_IMAGE_CONFIGURATION);
+  const { readyUrl, environment: fromImage = {} } = runs[service];
   return startService(network, {
-    service: "otel-collector",
-    path,
-    args: ["--config", config],
-    ...options,
-    readyOutput: "Everything is ready",
+    service,
+    path: backendPath(backend),
+    args,
+    environment: { ...fromImage, ...environment },
+    readyUrl,
   });
 }
 
@@ -127,19 +134,15 @@ interface ServiceStart extends StackSpawnOptions {
   readonly path: string;
   readonly args?: readonly string[];
   /** Answers 200 when it is ready. */
-  readonly readyUrl?: string;
-  /** Or what it says then. */
-  readonly readyOutput?: string;
+  readonly readyUrl: string;
 }
 
 /** @throws with all that the program said when it ends, or is not ready in time */
 export async function startService(network: StackNetwork, start: ServiceStart): Promise<StackProcess> {
-  const { service, path, args = [], readyUrl, readyOutput, ...options } = start;
+  const { service, path, args = [], readyUrl, ...options } = start;
   const started = await network.spawn(service, path, args, options);
   const isReady = async (): Promise<boolean> => {
     if (started.hasEnded) throw new Error(`it ended`);
-    if (readyOutput !== undefined) return started.output.includes(readyOutput);
-    if (readyUrl === undefined) return true;
     const response = await fetch(readyUrl).catch(() => undefined);
     await response?.body?.cancel();
     return response?.ok === true;
@@ -149,4 +152,27 @@ export async function startService(network: StackNetwork, start: ServiceStart): 
     throw new Error(`${service} is not ready:\n${started.output}`, { cause: error });
   });
   return started;
+}
+
+/** What its image has there, in short: one process, files below one folder. @returns the file */
+async function writeLokiConfiguration(directory: string): Promise<string> {
+  const schema = { from: "2020-10-24", store: "tsdb", object_store: "filesystem", schema: "v13" };
+  const file = join(directory, "local-config.yaml");
+  await writeFile(
+    file,
+    stringify({
+      auth_enabled: false,
+      server: { http_listen_port: 3100 },
+      common: {
+        instance_addr: "127.0.0.1",
+        path_prefix: directory,
+        replication_factor: 1,
+        ring: { kvstore: { store: "inmemory" } },
+        storage: { filesystem: { chunks_directory: `${directory}/chunks`, rules_directory: `${directory}/rules` } },
+      },
+      schema_config: { configs: [{ ...schema, index: { prefix: "index_", period: "24h" } }] },
+      analytics: { reporting_enabled: false },
+    }),
+  );
+  return file;
 }

@@ -1,0 +1,18 @@
+/** The shipped configuration for Tempo: a real guest's creation in a real Tempo, as the node itself tells of it. */
+import { after, before, test } from "node:test";
+import { assertSameTrace } from "#test/stack/support/compare-traces.ts";
+import { Scenario } from "#test/stack/support/scenario.ts";
+import { Stack } from "#test/stack/support/stack.ts";
+
+let stack: Stack;
+
+before(async () => {
+  stack = await Stack.start({ services: ["tempo", "loki", "prometheus"], collectorConfiguration: "tempo" });
+});
+
+after(() => stack?.[Symbol.asyncDispose]());
+
+test("a creation is in Tempo, span for span with services, parents, links and statuses", async () => {
+  await new Scenario(stack.cluster).create();
+  await assertSameTrace(await stack.cluster.trace("web"), stack.tempo);
+});
