@@ -150,6 +150,29 @@ otlp_enabled = false
   await assertWell(await askDoctor(tracing(jaeger.grpc, "grpc") + direct + backends(set)), set);
 });
 
+test("all is well where Prometheus keeps OpenTelemetry's names as they are", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const prometheus = await startPrometheusServer(context, set.programs.prometheus3, {
+    config: { otlp: { translation_strategy: "NoTranslation" } },
+    flags: [OTLP_RECEIVER],
+  });
+  const toml = `[observability.tracing]
+enabled = false
+[observability.logging]
+otlp_enabled = false
+[observability.metrics]
+otlp_enabled = true
+otlp_endpoint = "${prometheus.url}/api/v1/otlp"
+protocol = "http/protobuf"
+[observability.doctor]
+prometheus_url = "${prometheus.url}"
+`;
+  assertHealthy(await askDoctor(toml));
+  const untouched = 'count_over_time({"blixard.telemetry.canary"}[10m])';
+  assert.equal((await prometheus.query(untouched)).length, 1);
+});
+
 /** Everything was found well, and the canary is in the backends whatever the doctor says. */
 async function assertWell(
   word: DoctorsWord,

@@ -19,7 +19,6 @@ import {
   type SeriesSamples,
   startRoutes,
 } from "./support/metric-routes.ts";
-import { nodeConfiguration } from "./support/stack.ts";
 import { StackNetwork } from "./support/stack-network.ts";
 
 const TIMEOUT_MS = 240_000;
@@ -30,6 +29,20 @@ const WINDOW_SECONDS = 40;
 const STALE_WITHIN_SECONDS = 120;
 const ALL = '{job="blixard/blixard"}';
 
+/** Both ways at once: each ends in another Prometheus. */
+const nodeToml = `
+[node]
+id = "blixard"
+[observability.metrics.http_server]
+enabled = true
+bind = "0.0.0.0:9090"
+[observability.tracing]
+otlp_endpoint = "http://otel-collector:4317"
+[observability.metrics]
+enabled = true
+runtime_metrics = true
+`;
+
 interface Scene extends AsyncDisposable {
   readonly routes: readonly [Route, ...Route[]];
   readonly cluster: Cluster;
@@ -39,8 +52,7 @@ async function setScene(options: Omit<RouteOptions, "node">, metricsToml: string
   const network = await StackNetwork.create();
   try {
     const routes = await startRoutes(network, { ...options, node: "blixard" });
-    const toml = nodeConfiguration.replace("[observability.metrics]\n", `[observability.metrics]\n${metricsToml}`);
-    const cluster = await Cluster.start(network, { names: ["blixard"], toml });
+    const cluster = await Cluster.start(network, { names: ["blixard"], toml: `${nodeToml}${metricsToml}` });
     const end = async (): Promise<void> => {
       await cluster[Symbol.asyncDispose]();
       await network[Symbol.asyncDispose]();

@@ -166,7 +166,7 @@ export const findings = {
   credentials_refused: {
     severity: "failed",
     fix: (subject) =>
-      `Give the right token or password in ${sections[subject.section]}: the credentials arrive, and are refused. They may be expired, of another tenant, or not allowed to write ${subject.signals.join(", ")}.`,
+      `Give the right token or password in ${sections[subject.section]}: the credentials arrive, and are refused. They may be expired, of another tenant, or not allowed to write this signal.`,
   },
   header_malformed: {
     severity: "failed",

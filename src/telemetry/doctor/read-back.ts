@@ -104,11 +104,16 @@ async function lookOnce(options: ReadBackOptions): Promise<Look> {
 function pathsOf({ kind, canaryId, traceId, timeMs }: ReadBackOptions): readonly string[] {
   switch (kind) {
     case "prometheus": {
-      // Prometheus may keep OpenTelemetry's names as they are, or translate them.
-      const query = `{__name__=~"${canaryMetric.prometheusName}|${canaryMetric.name.replaceAll(".", "[.]")}",blixard_telemetry_canary_id="${canaryId}"}`;
-      const now = `/api/v1/query?query=${encodeURIComponent(query)}`;
       // Where the clocks differ, what was written at the node's time is not seen from the backend's.
-      return [now, `${now}&time=${((timeMs + LOOK_AHEAD_MS) / 1_000).toFixed(3)}`];
+      const nodeSeconds = ((timeMs + LOOK_AHEAD_MS) / 1_000).toFixed(3);
+      // Prometheus 3 may keep OpenTelemetry's names as they are; an older one refuses to be asked for them.
+      return [
+        `{"blixard.telemetry.canary_id"="${canaryId}"}`,
+        `${canaryMetric.prometheusName}{blixard_telemetry_canary_id="${canaryId}"}`,
+      ].flatMap((selector) => {
+        const query = `/api/v1/query?query=${encodeURIComponent(selector)}`;
+        return [query, `${query}&time=${nodeSeconds}`];
+      });
     }
     case "jaeger":
       return [`/api/v3/traces/${traceId}`, `/api/traces/${traceId}`];

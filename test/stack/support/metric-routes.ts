@@ -3,10 +3,12 @@
  * same series there, whichever way it came. The Collector runs with the shipped configuration, word for word.
  */
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { backendPath } from "./backends.ts";
-import { startCollector, startService } from "./stack.ts";
+import { startService } from "./stack.ts";
 import type { StackNetwork } from "./stack-network.ts";
+
+const COLLECTOR_CONFIGURATION = resolve(import.meta.dirname, "../../../deploy/otel-collector/collector.yaml");
 
 export interface Route {
   readonly name: string;
@@ -52,7 +54,12 @@ export async function startRoutes(network: StackNetwork, options: RouteOptions):
     await start("prometheus", []),
     await start("prometheus-page", [{ job_name: "page", honor_labels: true, static_configs: page, ...scrape }]),
   ] as const;
-  await startCollector(network, "collector.yaml");
+  await startService(network, {
+    service: "otel-collector",
+    path: backendPath("collector"),
+    args: ["--config", COLLECTOR_CONFIGURATION],
+    readyUrl: "http://otel-collector:13133",
+  });
   return routes;
 }
 
