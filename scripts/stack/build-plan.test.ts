@@ -69,6 +69,13 @@ describe("the folder of a program in the cache", () => {
   });
 });
 
+describe("the Collector of today", () => {
+  it("is of the version that the shipped manifest is of", async () => {
+    const inputs = await readBuildInputs(PROGRAMS.collector);
+    assert.match(inputs.manifest, new RegExp(`^  version: ${RegExp.escape(PROGRAMS.collector.version)}$`, "m"));
+  });
+});
+
 describe("the plan of a build", () => {
   it("of a Collector builds the builder of the same version and lets it do the rest", () => {
     const { steps, output } = planBuild(collector, { manifest, checksums: "sums" }, "/work");
