@@ -52,6 +52,12 @@ export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelem
   const { metrics, logger } = telemetry;
   // `pending` VMs have no node: the leader counts them.
   for (const state of vmStates) if (state !== "pending") count(state, 0);
+  // A rate sees the first restart only if it saw the zero before.
+  for (const cause of vmRestarts.attributes["blixard.vm.exit_cause"].values) {
+    metrics.bind(vmRestarts, { "blixard.vm.exit_cause": cause }).add(0);
+    metrics.bind(vmDowntime, { "blixard.vm.exit_cause": cause }).add(0);
+  }
+  metrics.bind(vmPanics, {}).add(0);
 
   function count(state: VmState, difference: number): void {
     metrics.bind(vmCount, { "blixard.vm.state": state }).add(difference);
