@@ -169,6 +169,7 @@ function fast(): Row {
           "Where the single ones lie. A second band far above the first is a disk shared with somebody: guests' disks, a backup.",
         unit: "s",
         expr: buckets(raftWalFsyncDuration),
+        exemplars: false,
       }),
       timeSeries({
         title: "Entries not yet applied",

@@ -286,7 +286,10 @@ function broken(): Row {
           "Restarts that nodes did by themselves. The same VM again and again is a crash loop: `blixard vm logs NAME`.",
         width: 6,
         queries: [
-          { expr: sum(["blixard.vm.exit_cause"], increase(vmRestarts)), legend: legend("blixard.vm.exit_cause") },
+          {
+            expr: `${sum(["blixard.vm.exit_cause"], increase(vmRestarts))} > 0`,
+            legend: legend("blixard.vm.exit_cause"),
+          },
         ],
         emptyUntil: ["a guest that should run has ended", "no restarts yet"],
       }),
@@ -294,7 +297,9 @@ function broken(): Row {
         title: "Downtime of VMs, by cause",
         description: "VMs that should run and do not, on average over the window: 1 is one VM down all the time.",
         width: 6,
-        queries: [{ expr: sum(["blixard.vm.exit_cause"], rate(vmDowntime)), legend: legend("blixard.vm.exit_cause") }],
+        queries: [
+          { expr: `${sum(["blixard.vm.exit_cause"], rate(vmDowntime))} > 0`, legend: legend("blixard.vm.exit_cause") },
+        ],
         emptyUntil: ["a guest that should run has ended", "no downtime yet"],
       }),
       timeSeries({
@@ -317,7 +322,7 @@ function broken(): Row {
         width: 6,
         queries: [
           {
-            expr: named(sum(["job", "instance"], increase(vmPanics))),
+            expr: named(`(${sum(["job", "instance"], increase(vmPanics))} > 0)`),
             legend: legend("blixard.node.id"),
           },
         ],

@@ -172,9 +172,9 @@ export function stat(
   );
 }
 
-/** Where the calls of a histogram lie; a point in it is a trace. */
-export function heatmap(options: PanelOptions & { readonly expr: string }): PanelSpec {
-  const { unit, ...rest } = options;
+/** Where the measurements of a histogram lie; points in it are traces, if they were made in spans. */
+export function heatmap(options: PanelOptions & { readonly expr: string; readonly exemplars?: boolean }): PanelSpec {
+  const { unit, exemplars = true, ...rest } = options;
   return panel(rest, 8, 8, () =>
     new HeatmapBuilder()
       .calculate(false)
@@ -189,9 +189,7 @@ export function heatmap(options: PanelOptions & { readonly expr: string }): Pane
       .tooltip(new HeatmapTooltipBuilder().mode(TooltipDisplayMode.Single).yHistogram(true).showColorScale(true))
       .exemplarsColor("rgba(255,0,255,0.7)")
       .showLegend()
-      .withTarget(
-        promQuery({ expr: options.expr, legend: "{{le}}", exemplars: true }, 0).format(PromQueryFormat.Heatmap),
-      ),
+      .withTarget(promQuery({ expr: options.expr, legend: "{{le}}", exemplars }, 0).format(PromQueryFormat.Heatmap)),
   );
 }
 

@@ -199,6 +199,7 @@ function scrapes(): Row {
         unit: "s",
         width: 6,
         expr: buckets(telemetryScrapeDuration),
+        exemplars: false,
         emptyUntil: scraped,
       }),
       timeSeries({
@@ -246,7 +247,7 @@ function cardinality(): Row {
       }),
       timeSeries({
         title: "Series, ten highest",
-        description: "By metric.",
+        description: "By metric: what to look at first when there are too many.",
         width: 9,
         queries: [{ expr: topk(10, sum(metric, select(telemetrySeriesCount))), legend: legend(...metric) }],
       }),

@@ -248,7 +248,7 @@ function staysUp(): Row {
         title: "Restarts, by cause",
         description:
           "That nodes did by themselves. `crash` and `killed` are the hypervisor's end, `panic` the guest's, `boot_timeout` a guest that never said it was ready.",
-        queries: [{ expr: sum(by, increase(vmRestarts)), legend: legend(...by) }],
+        queries: [{ expr: `${sum(by, increase(vmRestarts))} > 0`, legend: legend(...by) }],
         emptyUntil: until,
       }),
       timeSeries({
@@ -262,7 +262,7 @@ function staysUp(): Row {
       timeSeries({
         title: "VMs down",
         description: "That should run and did not, on average over the window.",
-        queries: [{ expr: sum(by, rate(vmDowntime)), legend: legend(...by) }],
+        queries: [{ expr: `${sum(by, rate(vmDowntime))} > 0`, legend: legend(...by) }],
         emptyUntil: until,
       }),
     ],

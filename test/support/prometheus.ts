@@ -13,6 +13,8 @@ export interface PrometheusOptions {
   readonly directory: string;
   /** URL of the page; absent where the scrape configuration says how targets are found. */
   readonly target?: string;
+  /** Files of rules, worked out every second unless they say otherwise. */
+  readonly ruleFiles?: readonly string[];
   /** Of `--enable-feature`. */
   readonly features?: readonly string[];
   /** Lines of YAML within the scrape configuration, with an indentation of four. */
@@ -22,12 +24,13 @@ export interface PrometheusOptions {
 export interface Prometheus extends PrometheusApi, AsyncDisposable {}
 
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
-  const { features = [], scrapeConfig = "", target } = options;
+  const { features = [], ruleFiles = [], scrapeConfig = "", target } = options;
   const directory = await mkdtemp(join(options.directory, "prometheus-"));
   const configFile = join(directory, "prometheus.yml");
   await writeFile(
     configFile,
-    `global: { scrape_interval: 1s }
+    `global: { scrape_interval: 1s, evaluation_interval: 1s }
+rule_files: ${JSON.stringify(ruleFiles)}
 scrape_configs:
   - job_name: blixard
 ${target === undefined ? "" : staticTarget(new URL(target))}${scrapeConfig}`,
