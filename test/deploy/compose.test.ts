@@ -79,7 +79,7 @@ describe("the compose file", () => {
   });
 
   test("has a service for every address in the shipped configurations, which listens there", () => {
-    const files = globSync("{otel-collector,prometheus,grafana/provisioning,compose}/**/*.{yaml,yml,json,toml}", {
+    const files = globSync("{otel-collector,prometheus,grafana/provisioning,tempo,loki,compose}/**/*.{yaml,yml,json,toml}", {
       cwd: deployDir,
     });
     const addressed = new Set<string>();

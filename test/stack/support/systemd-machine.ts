@@ -82,17 +82,16 @@ export class SystemdMachine implements AsyncDisposable {
     this.#cgroup = cgroup;
   }
 
-  /** Whether this machine has what it takes. */
-  static get isPossible(): boolean {
-    return process.getuid?.() === 0 && existsSync(SYSTEMD) && findControlGroups() !== undefined;
-  }
-
+  /** @throws where the machine lacks what it takes */
   static async create(): Promise<SystemdMachine> {
+    const groups = findControlGroups();
+    if (process.getuid?.() !== 0 || !existsSync(SYSTEMD) || groups === undefined)
+      throw new Error(`a machine with systemd takes root, ${SYSTEMD} and a mounted cgroup2`);
     const top = await mkdtemp(join(tmpdir(), "blixard-machine-"));
     const holder = spawn("unshare", ["--mount", "--propagation=private", "sh", "-c", HOLD, "sh", top], {
       stdio: ["pipe", "pipe", "inherit"],
     });
-    const cgroup = join(findControlGroups() ?? "", `blixard-machine-${process.pid}-${holder.pid}`);
+    const cgroup = join(groups, `blixard-machine-${process.pid}-${holder.pid}`);
     const machine = new SystemdMachine(top, holder, cgroup);
     try {
       await mkdir(cgroup);
