@@ -20,8 +20,11 @@ export interface BucketSpan {
   readonly length: number;
 }
 
-/** As in Prometheus's own libraries: 2^-128. Above zero, it marks a histogram as native even while it is empty. */
-export const ZERO_THRESHOLD = 2 ** -128;
+/**
+ * Only what is exactly 0 is in the zero bucket, but above zero it marks a histogram as native even while it is empty.
+ * Prometheus and the Collector take this for an OTLP histogram that says nothing of it: so both ways are equal.
+ */
+export const ZERO_THRESHOLD = 1e-128;
 
 const MINIMUM_SCHEMA = -4;
 const MAXIMUM_SCHEMA = 8;

@@ -62,7 +62,7 @@ describe("the protobuf page", () => {
     );
     assert.deepEqual(histogram.native, {
       schema: 0,
-      zeroThreshold: 2 ** -128,
+      zeroThreshold: 1e-128,
       zeroCount: 1,
       // By upper bound: (0.5, 1] and (2, 4].
       counts: new Map([
@@ -86,7 +86,7 @@ describe("the protobuf page", () => {
     const [family] = pageOf([
       familyOf({ name: "time", instrument: "histogram" }, [histogramOf([1], [0, 0], { exponential: empty })]),
     ]);
-    assert.equal(family?.metrics[0]?.histogram?.native?.zeroThreshold, 2 ** -128);
+    assert.equal(family?.metrics[0]?.histogram?.native?.zeroThreshold, 1e-128);
   });
 
   test("has infos, statesets and up-down counters as gauges, and the resource", () => {
