@@ -137,7 +137,8 @@ function fit(): Row {
         title: "Next certificate expires in",
         description:
           "Of those the node uses: its metrics page, its collector, its store. Renewed files are taken up within ten seconds.",
-        width: 3,
+        width: 4,
+        height: 6,
         unit: "s",
         graph: false,
         base: "red",
@@ -151,7 +152,7 @@ function fit(): Row {
       stateTimeline({
         title: "State",
         description: "States of the nodes over time. Gaps are times without metrics.",
-        width: 12,
+        width: 10,
         mappings: [states([1, "ready", "green"], [0, "not ready", "orange"])],
         queries: [{ expr: named(select(nodeState, { "blixard.node.state": "ready" })), legend: NODE }],
       }),
@@ -159,7 +160,7 @@ function fit(): Row {
         title: "What went wrong beneath",
         description:
           "Heartbeats that were not confirmed, guardians and consensus members that ended while the node ran. Each should stay at 0; the annotations show what happened at the same time.",
-        width: 12,
+        width: 10,
         height: 6,
         queries: [
           { expr: sum([], increase(nodeHeartbeatMissed)), legend: "missed heartbeats" },

@@ -109,8 +109,15 @@ describe("the dashboards", () => {
           assert.equal(new Set(titles).size, titles.length, `two panels of one title in “${question}”`);
       });
 
-      test("no panel lies on another, none sticks out", () => {
+      test("no panel lies on another, none sticks out, every line is full", () => {
         const taken = new Map<string, string>();
+        const widths = Map.groupBy(items, ({ gridPos }) => gridPos?.y);
+        for (const line of widths.values())
+          assert.equal(
+            line.reduce((width, { gridPos }) => width + (gridPos?.w ?? 0), 0),
+            24,
+            line[0]?.title,
+          );
         for (const { gridPos, title = "" } of items) {
           assert.ok(gridPos !== undefined && gridPos.x + gridPos.w <= 24, title);
           for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
