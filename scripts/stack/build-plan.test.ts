@@ -78,27 +78,27 @@ describe("the Collector of today", () => {
 
 describe("the plan of a build", () => {
   it("of a Collector builds the builder of the same version and lets it do the rest", () => {
-    const { steps, output } = planBuild(collector, { manifest, checksums: "sums" }, "/work");
-    assert.equal(output, "/work/bin/otelcol-blixard");
-    assert.match(written(steps, "/work/builder/go.mod"), /collector\/cmd\/builder v0\.100\.0\n/);
-    assert.equal(written(steps, "/work/builder/go.sum"), "sums");
-    assert.equal(written(steps, "/work/source/go.sum"), "sums");
+    const { steps, output } = planBuild(collector, { manifest, checksums: "sums" }, "/scratch");
+    assert.equal(output, "/scratch/bin/otelcol-blixard");
+    assert.match(written(steps, "/scratch/builder/go.mod"), /collector\/cmd\/builder v0\.100\.0\n/);
+    assert.equal(written(steps, "/scratch/builder/go.sum"), "sums");
+    assert.equal(written(steps, "/scratch/source/go.sum"), "sums");
     assert.deepEqual(commands(steps), [
-      "go build -mod=mod -p 2 -trimpath -o /work/builder/builder go.opentelemetry.io/collector/cmd/builder",
-      "/work/builder/builder --config /work/manifest.yaml --skip-compilation",
-      "go build -mod=mod -p 2 -trimpath -ldflags=-s -w -o /work/bin/otelcol-blixard .",
+      "go build -mod=mod -p 2 -trimpath -o /scratch/builder/builder go.opentelemetry.io/collector/cmd/builder",
+      "/scratch/builder/builder --config /scratch/manifest.yaml --skip-compilation",
+      "go build -mod=mod -p 2 -trimpath -ldflags=-s -w -o /scratch/bin/otelcol-blixard .",
     ]);
   });
 
   it("of a module copies it, drops replacements that it lacks, and builds there", () => {
-    const { steps } = planBuild(jaeger, { manifest }, "/work");
+    const { steps } = planBuild(jaeger, { manifest }, "/scratch");
     assert.deepEqual(
       steps.flatMap((step) => (step.kind === "copy_module" ? [[step.module, step.version, step.to]] : [])),
-      [["example.com/jaeger", "v1.76.0", "/work/source"]],
+      [["example.com/jaeger", "v1.76.0", "/scratch/source"]],
     );
     assert.deepEqual(commands(steps), [
       "go mod edit -dropreplace=example.com/jaeger/push",
-      "go build -mod=mod -p 2 -trimpath -tags one,two -ldflags=-checklinkname=0 -o /work/bin/jaeger ./cmd/jaeger",
+      "go build -mod=mod -p 2 -trimpath -tags one,two -ldflags=-checklinkname=0 -o /scratch/bin/jaeger ./cmd/jaeger",
     ]);
   });
 
@@ -107,11 +107,11 @@ describe("the plan of a build", () => {
       adaptManifest(manifest, {
         version: "0.100.0",
         additions: { exporters: ["example.com/exporter/datadog"], connectors: ["example.com/connector/datadog"] },
-        sourceDir: "/work/source",
+        sourceDir: "/scratch/source",
       }),
     );
     assert.deepEqual(adapted, {
-      dist: { name: "otelcol-blixard", version: "0.100.0", output_path: "/work/source" },
+      dist: { name: "otelcol-blixard", version: "0.100.0", output_path: "/scratch/source" },
       receivers: [{ gomod: "go.opentelemetry.io/collector/receiver/otlpreceiver v0.100.0" }],
       exporters: [
         { gomod: "example.com/exporter/fileexporter v0.100.0" },
