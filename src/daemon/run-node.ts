@@ -33,8 +33,7 @@ export async function runNode(config: Config, { version, warnings }: RunNodeOpti
     if (!stopping.signal.aborted) {
       await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve, { once: true }));
     }
-    void tell("stopping");
-    const failures = await node.stop();
+    const [failures] = await Promise.all([node.stop(), tell("stopping")]);
     return failures.length === 0 ? 0 : 3;
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);

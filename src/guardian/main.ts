@@ -19,6 +19,7 @@ const SIGTERM_EXIT_CODE = 143;
 
 let guardian: Guardian | undefined;
 let isService = false;
+let lastWord: Promise<void> | undefined;
 
 /** Its guests die with it: once it serves, it goes on whatever goes wrong inside. */
 function survive(what: string, error: unknown): void {
@@ -29,7 +30,7 @@ function survive(what: string, error: unknown): void {
 function stop(signal: NodeJS.Signals): void {
   // Before it serves it has no guests.
   if (guardian === undefined) process.exit(SIGTERM_EXIT_CODE);
-  void tell(guardian, "stopping");
+  lastWord ??= tell(guardian, "stopping");
   guardian.stop(signal);
 }
 
@@ -45,6 +46,8 @@ try {
   process.stdout.write(isService ? `the guardian serves, pid ${process.pid}\n` : encodeLine({ ready: true }));
   await tell(started, "ready");
   await started.ended;
+  // Who tells it for us would die with us.
+  await lastWord;
   process.exit(0);
 } catch (error) {
   const { code, message, hint } = toStorageError(error, "the guardian cannot start");

@@ -79,9 +79,12 @@ describe("the compose file", () => {
   });
 
   test("has a service for every address in the shipped configurations, which listens there", () => {
-    const files = globSync("{otel-collector,prometheus,grafana/provisioning,tempo,loki,compose}/**/*.{yaml,yml,json,toml}", {
-      cwd: deployDir,
-    });
+    const files = globSync(
+      "{otel-collector,prometheus,grafana/provisioning,tempo,loki,compose}/**/*.{yaml,yml,json,toml}",
+      {
+        cwd: deployDir,
+      },
+    );
     const addressed = new Set<string>();
     for (const file of files) {
       for (const { host, port } of addressesIn(read(file))) {
