@@ -100,9 +100,13 @@ function planModule(recipe: ModuleRecipe, workDir: string, output: string): Buil
     ...(recipe.tags === undefined ? [] : ["-tags", recipe.tags.join(",")]),
     ...(recipe.linkerFlags === undefined ? [] : [`-ldflags=${recipe.linkerFlags}`]),
   ];
+  const additions = Object.entries(recipe.additionalFiles ?? {}).map(([name, text]): BuildStep => {
+    return { kind: "write", file: join(sourceDir, name), text };
+  });
   const edits = (recipe.droppedReplacements ?? []).map((module) => `-dropreplace=${module}`);
   return [
     { kind: "copy_module", module: recipe.module, version: recipe.moduleVersion, to: sourceDir },
+    ...additions,
     ...(edits.length === 0 ? [] : [run("editing its go.mod", sourceDir, ["go", "mod", "edit", ...edits])]),
     run(COMPILING, sourceDir, [...BUILD, ...flags, "-o", output, recipe.package]),
   ];

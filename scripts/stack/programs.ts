@@ -41,6 +41,8 @@ export interface ModuleRecipe {
   readonly moduleVersion: string;
   /** The main package, relative to the module. */
   readonly package: string;
+  /** Go files to be added, relative to the module. */
+  readonly additionalFiles?: Readonly<Record<string, string>>;
   readonly tags?: readonly string[];
   readonly linkerFlags?: string;
   /** Modules that it takes from folders of its repository which its download lacks: the published ones do. */
@@ -110,6 +112,11 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
       package: "./cmd/tempo",
       // It reaches into the runtime of an older Go.
       linkerFlags: "-checklinkname=0",
+      // Since Go 1.21 packages start in the order of their paths, and Tempo's codec is no longer the last to register:
+      // it would end with its first span.
+      additionalFiles: {
+        "pkg/gogocodec/order.go": 'package gogocodec\n\nimport _ "google.golang.org/grpc/encoding/proto"\n',
+      },
     },
   },
   loki: {
