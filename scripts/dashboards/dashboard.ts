@@ -20,7 +20,7 @@ import {
   type VariableModel,
 } from "@grafana/grafana-foundation-sdk/dashboard";
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
-import { nodeBuildInfo, raftLeaderChanges, telemetryExemplars, vmRestarts } from "../../src/gen/telemetry/metrics.ts";
+import { nodeBuildInfo, otelSdkSpanStarted, raftLeaderChanges, vmRestarts } from "../../src/gen/telemetry/metrics.ts";
 import { type PanelSpec, prometheusSource } from "./panels.ts";
 import { labelName, type Metric, type Label, select } from "./promql.ts";
 
@@ -60,18 +60,31 @@ export function buildDashboard({ uid, title, description, rows, variables = [] }
     .editable()
     .tooltip(DashboardCursorSync.Crosshair)
     .variables([...chooseNodes(), ...variables])
-    .annotations(annotations())
+    .annotations(annotations().map(inSight))
     .links([
-      new DashboardLinkBuilder("Blixard")
-        .type(DashboardLinkType.Dashboards)
-        .tags([TAG])
-        .asDropdown(true)
-        .includeVars(true)
-        .keepTime(true)
-        .icon("external link"),
+      inSight(
+        new DashboardLinkBuilder("Blixard")
+          .type(DashboardLinkType.Dashboards)
+          .tags([TAG])
+          .asDropdown(true)
+          .includeVars(true)
+          .keepTime(true)
+          .icon("external link"),
+      ),
     ]);
   layOut(builder, rows);
   return builder.build();
+}
+
+/** Beside the variables: the SDK's default is a menu that has to be opened first. */
+function inSight<T extends { placement?: unknown }>(builder: { build(): T }): { build(): T } {
+  return {
+    build() {
+      const built = builder.build();
+      delete built.placement;
+      return built;
+    },
+  };
 }
 
 /** Rows below each other; within one, panels from left to right, those of a line as high as its highest. */
@@ -175,7 +188,7 @@ function annotations(): AnnotationQueryBuilder[] {
     `(${expression}) * on (job, instance) group_left (${NODE_LABEL}) ${reporting}`;
   return [
     annotation("Daemon restarts", "blue", {
-      expr: withName(`resets(${select(telemetryExemplars)}[2m]) > 0`),
+      expr: withName(`max by (job, instance) (resets(${select(otelSdkSpanStarted)}[2m])) > 0`),
       title: `{{${NODE_LABEL}}} started again`,
     }),
     annotation("VM restarts", "orange", {

@@ -178,7 +178,14 @@ export function heatmap(options: PanelOptions & { readonly expr: string; readonl
   return panel(rest, 8, 8, () =>
     new HeatmapBuilder()
       .calculate(false)
-      .color(new HeatmapColorOptionsBuilder().mode(HeatmapColorMode.Scheme).scheme("Oranges").steps(64))
+      .color(
+        new HeatmapColorOptionsBuilder()
+          .mode(HeatmapColorMode.Scheme)
+          .scheme("Oranges")
+          .fill("dark-orange")
+          .exponent(0.5)
+          .steps(64),
+      )
       .yAxis(
         new YAxisConfigBuilder()
           .axisPlacement(AxisPlacement.Left)
@@ -239,10 +246,11 @@ export function table(
   const valueField = (index: number): string => (columns.length === 1 ? "Value" : `Value #${refs[index] ?? ""}`);
   return panel(options, 24, 9, () => {
     const builder = new TableBuilder().sortBy([{ build: () => ({ displayName: options.sortBy, desc: true }) }]);
-    for (const [index, column] of columns.entries())
-      builder
-        .withTarget(promQuery({ expr: column.expr }, index).format(PromQueryFormat.Table).instant())
-        .overrideByName(column.title, columnProperties(column));
+    for (const [index, column] of columns.entries()) {
+      builder.withTarget(promQuery({ expr: column.expr }, index).format(PromQueryFormat.Table).instant());
+      const properties = columnProperties(column);
+      if (properties.length > 0) builder.overrideByName(column.title, properties);
+    }
     if (rowLink !== undefined)
       builder.overrideByName(rowLink.column, [{ id: "links", value: [{ title: rowLink.title, url: rowLink.url }] }]);
     const renamed = { ...labels, ...Object.fromEntries(columns.map(({ title }, index) => [valueField(index), title])) };

@@ -5,7 +5,9 @@
  * sources with their links to each other.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile, readdir, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
@@ -116,7 +118,7 @@ describe("the dashboards", () => {
           assert.equal(
             line.reduce((width, { gridPos }) => width + (gridPos?.w ?? 0), 0),
             24,
-            line[0]?.title,
+            line[0]?.title ?? "",
           );
         for (const { gridPos, title = "" } of items) {
           assert.ok(gridPos !== undefined && gridPos.x + gridPos.w <= 24, title);
@@ -267,7 +269,7 @@ bind = "127.0.0.1:0"
 [observability.metrics]
 runtime_metrics = true
 [observability.metrics.http_server]
-bind = "127.0.0.1:0"
+bind = "127.0.0.1:${await freePort()}"
 [observability.tracing]
 otlp_endpoint = "${receiver.grpcEndpoint}"
 `,
@@ -376,4 +378,22 @@ otlp_endpoint = "${receiver.grpcEndpoint}"
       assert.match(ids[0] ?? "", /^[0-9a-f]{32}$/, name);
     }
   });
+
+  test("the restart of a daemon is marked in time", async () => {
+    await node.endDaemon();
+    await node.startDaemon();
+    const mark = queries.find(({ name }) => name.endsWith(": Daemon restarts"));
+    assert.ok(mark !== undefined);
+    await waitFor("the mark", async () => !(await isEmpty(classic, mark)), DEADLINE_MS);
+  });
 });
+
+/** Of a page that comes back at its place. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
