@@ -157,18 +157,8 @@ test("all is well where Prometheus keeps OpenTelemetry's names as they are", asy
     config: { otlp: { translation_strategy: "NoTranslation" } },
     flags: [OTLP_RECEIVER],
   });
-  const toml = `[observability.tracing]
-enabled = false
-[observability.logging]
-otlp_enabled = false
-[observability.metrics]
-otlp_enabled = true
-otlp_endpoint = "${prometheus.url}/api/v1/otlp"
-protocol = "http/protobuf"
-[observability.doctor]
-prometheus_url = "${prometheus.url}"
-`;
-  assertHealthy(await askDoctor(toml));
+  const doctor = `[observability.doctor]\nprometheus_url = "${prometheus.url}"`;
+  assertHealthy(await askDoctor(metricsOnly(`${prometheus.url}/api/v1/otlp`, doctor)));
   const untouched = 'count_over_time({"blixard.telemetry.canary"}[10m])';
   assert.equal((await prometheus.query(untouched)).length, 1);
 });
@@ -233,6 +223,30 @@ test("mistake 2: the gateway's /otlp is missing", async (context) => {
   assertNothingFound(await askDoctor(tracing(`${gateway.http}/otlp`, "http/protobuf")));
 });
 
+test("mistake 2, Prometheus: its /api/v1/otlp is missing, or its receiver is switched off", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  const missing = await askDoctor(metricsOnly(set.prometheus.url));
+  assertOnlyFinding(missing, "otlp_path_missing", new RegExp(`otlp_endpoint = "${set.prometheus.url}/api/v1/otlp"`));
+  const switchedOff = await startPrometheusServer(context, set.programs.prometheus3);
+  const off = await askDoctor(metricsOnly(`${switchedOff.url}/api/v1/otlp`));
+  assertOnlyFinding(off, "receiver_switched_off", /with --web\.enable-otlp-receiver/);
+});
+
+/** Nothing but metrics, over HTTP. */
+function metricsOnly(endpoint: string, more = ""): string {
+  return `[observability.tracing]
+enabled = false
+[observability.logging]
+otlp_enabled = false
+[observability.metrics]
+otlp_enabled = true
+otlp_endpoint = "${endpoint}"
+protocol = "http/protobuf"
+${more}
+`;
+}
+
 test("mistakes 3 and 6: a header is not encoded as it should be, the token is wrong, or there is none", async (context) => {
   const set = await sceneFor(context);
   if (set === undefined) return;
@@ -241,16 +255,7 @@ test("mistakes 3 and 6: a header is not encoded as it should be, the token is wr
     flags: [OTLP_RECEIVER],
   });
   const ask = (more: string, path = ""): Promise<DoctorsWord> =>
-    askDoctor(`[observability.tracing]
-enabled = false
-[observability.logging]
-otlp_enabled = false
-[observability.metrics]
-otlp_enabled = true
-otlp_endpoint = "${guarded.url}/api/v1/otlp${path}"
-protocol = "http/protobuf"
-${more}
-`);
+    askDoctor(metricsOnly(`${guarded.url}/api/v1/otlp${path}`, more));
   for (const [authorization, fix] of [
     [`Basic%20${BASE64_OF_CREDENTIALS}`, /a space, not %20/],
     [`\\"Basic ${BASE64_OF_CREDENTIALS}\\"`, /quotation marks/],

@@ -10,6 +10,7 @@ import type { SendOutcome, Transport } from "../otlp/send-outcome.ts";
 import type { Canary } from "./canary.ts";
 import { skipped, type DoctorCheck, type DoctorStep, type Verdict } from "./check.ts";
 import {
+  PROMETHEUS_BASE,
   diagnoseAcknowledgement,
   diagnoseAuthentication,
   diagnoseSend,
@@ -214,11 +215,12 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
   if (!path.endsWith(own)) return { belowOtlp: undefined, otherSignals: [] };
   const base = path.slice(0, -own.length);
   const others = otlpSignals.filter((other) => other !== signal);
-  const [belowOtlp, ...otherSignals] = await Promise.all([
+  const [belowOtlp, belowPrometheus, ...otherSignals] = await Promise.all([
     base === "" ? ask(`/otlp${own}`) : undefined,
+    base === "" ? ask(`${PROMETHEUS_BASE}/v1/metrics`) : undefined,
     ...others.map((other) => ask(`${base}/v1/${other}`)),
   ]);
-  return { belowOtlp, otherSignals };
+  return { belowOtlp, belowPrometheus, otherSignals };
 }
 
 /** From the `Date` of any answer; undefined where there is none. gRPC servers do not tell the time. */

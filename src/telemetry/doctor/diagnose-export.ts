@@ -135,13 +135,26 @@ function diagnoseProtocol(observation: SendObservation, outcome: Failure, subjec
   return undefined;
 }
 
+/** Where Prometheus takes OTLP. */
+export const PROMETHEUS_BASE = "/api/v1/otlp";
+/** Prometheus's words while it does not. */
+const SWITCHED_OFF = /needs to be enabled with (--[a-z0-9.-]+)/;
+
 /** A 404 over HTTP: the base path is missing, the signal is not taken, or nothing is there. */
 function diagnoseNotFound(observation: SendObservation, reason: string, subject: Subject): Verdict {
   const { paths } = observation;
+  const flag = SWITCHED_OFF.exec(reason)?.[1];
+  if (flag !== undefined) return found("receiver_switched_off", reason, subject, flag);
   const isThere = (statusCode: number | undefined): boolean => statusCode !== undefined && statusCode !== 404;
   if (paths?.otherSignals.some(isThere) === true) return unsupported(reason, subject);
   if (isThere(paths?.belowOtlp)) {
-    return found("otlp_path_missing", `${subject.path} is not there, and /otlp${subject.path} is`, subject);
+    return found("otlp_path_missing", `${subject.path} is not there, and /otlp${subject.path} is`, subject, "/otlp");
+  }
+  if (isThere(paths?.belowPrometheus)) {
+    // Prometheus, which has metrics only.
+    if (!subject.signals.includes("metrics")) return unsupported(reason, subject);
+    const seen = `${subject.path} is not there, and ${PROMETHEUS_BASE}${subject.path} is`;
+    return found("otlp_path_missing", seen, subject, PROMETHEUS_BASE);
   }
   if (subject.path === "/" || subject.path === "") {
     return found("signal_path_missing", "the endpoint has no path, and nothing is at /", subject);

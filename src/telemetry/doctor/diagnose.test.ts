@@ -109,10 +109,19 @@ describe("what comes of a canary", () => {
     const diagnose = (more: Partial<SendObservation>, about = subject) =>
       diagnoseSend(observation({ outcome: notFound, ...more }), about).finding;
     assert.equal(diagnose({ paths: { belowOtlp: 401, otherSignals: [404, 404] } }), "otlp_path_missing");
+    const prometheus = { belowOtlp: 404, belowPrometheus: 200, otherSignals: [404, 404] };
+    const logs = { ...subject, signals: ["logs"], path: "/v1/logs" } as const;
+    assert.equal(diagnose({ paths: prometheus }, logs), "signal_unsupported");
+    const metrics = { ...subject, signals: ["metrics"], path: "/v1/metrics" } as const;
+    assert.equal(diagnose({ paths: prometheus }, metrics), "otlp_path_missing");
     assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [404, 200] } }), "signal_unsupported");
     assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [undefined, 404] } }), "path_not_found");
     assert.equal(diagnose({}, { ...subject, path: "/" }), "signal_path_missing");
     assert.equal(diagnose({}, { ...subject, path: "/v1/metrics/v1/metrics" }), "signal_path_twice");
+    const reason = "HTTP 404: otlp write receiver needs to be enabled with --web.enable-otlp-receiver";
+    const off = diagnoseSend(observation({ outcome: { ...notFound, reason } }), subject);
+    assert.equal(off.finding, "receiver_switched_off");
+    assert.match(off.fix ?? "", /with --web\.enable-otlp-receiver:/);
   });
 
   test("a path that is there twice is told with the endpoint that has it once", () => {

@@ -119,7 +119,12 @@ export const findings = {
   },
   otlp_path_missing: {
     severity: "failed",
-    fix: (subject) => set(subject, `otlp_endpoint = "${subject.origin}/otlp"`),
+    fix: (subject, base) => set(subject, `otlp_endpoint = "${subject.origin}${base}"`),
+  },
+  receiver_switched_off: {
+    severity: "failed",
+    fix: (subject, flag) =>
+      `Start what serves at ${subject.host}:${subject.port} with ${flag}: its OTLP receiver is off.`,
   },
   signal_path_missing: {
     severity: "failed",

@@ -78,6 +78,8 @@ export interface SendObservation {
 export interface PathObservation {
   /** `/otlp/v1/<signal>` */
   readonly belowOtlp: number | undefined;
+  /** `/api/v1/otlp/v1/metrics`, as Prometheus has it, whatever the signal. */
+  readonly belowPrometheus?: number | undefined;
   /** `/v1/<other signal>` at the same base. */
   readonly otherSignals: readonly (number | undefined)[];
 }
