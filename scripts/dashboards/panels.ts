@@ -25,7 +25,6 @@ import {
   type DataSourceRef,
 } from "@grafana/grafana-foundation-sdk/common";
 import {
-  DashboardLinkBuilder,
   FieldColorBuilder,
   FieldColorModeId,
   MappingType,
@@ -315,7 +314,6 @@ interface CommonBuilder {
   mappings(mappings: ValueMapping[]): this;
   thresholds(thresholds: ThresholdsConfigBuilder): this;
   noValue(text: string): this;
-  dataLinks(links: DashboardLinkBuilder[]): this;
 }
 
 function panel(
@@ -343,14 +341,15 @@ function panel(
       if (options.max !== undefined) builder.max(options.max);
       if (options.mappings !== undefined) builder.mappings([...options.mappings]);
       if (emptyUntil !== undefined) builder.noValue(emptyUntil[1]);
-      if (options.links !== undefined)
-        builder.dataLinks(options.links.map(({ title, url }) => new DashboardLinkBuilder(title).url(url)));
       builder.thresholds(
         new ThresholdsConfigBuilder()
           .mode(ThresholdsMode.Absolute)
           .steps(thresholds(options.steps ?? [], options.base)),
       );
-      return builder.build();
+      const built = builder.build();
+      // The SDK's type of these links is that of a dashboard's menu, which has more to it.
+      if (options.links !== undefined) Object.assign(built.fieldConfig?.defaults ?? {}, { links: options.links });
+      return built;
     },
   };
 }
