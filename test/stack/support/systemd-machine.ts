@@ -47,11 +47,16 @@ mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 mount -t tmpfs -o mode=755 dev "$root/dev"
 mkdir "$root/dev/net" "$root/dev/shm" "$root/dev/pts"
-for device in null zero full random urandom tty kmsg kvm net/tun; do
+for device in null zero full random urandom tty kmsg net/tun; do
   [ -e "/dev/$device" ] || continue
   : > "$root/dev/$device"
   mount --bind "/dev/$device" "$root/dev/$device"
 done
+# As udev makes it, of a group other than root: whatever it is here.
+if [ -e /dev/kvm ]; then
+  mknod -m 660 "$root/dev/kvm" c 10 232
+  chgrp 993 "$root/dev/kvm"
+fi
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
