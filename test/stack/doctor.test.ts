@@ -376,7 +376,7 @@ test("mistake 9, others: Prometheus takes metrics only, a Collector what it has 
   }
 });
 
-test("mistake 8: egress is blocked, so that packets vanish; or there is no way at all", async (context) => {
+test("mistake 8: egress is blocked, so that packets vanish or are refused", async (context) => {
   const path = useBackend(context, "collector");
   if (path === undefined) return;
   await using network = await StackNetwork.create();
@@ -397,18 +397,28 @@ test("mistake 8: egress is blocked, so that packets vanish; or there is no way a
     ["http://otel-collector:4318", "http/protobuf"],
   ] as const;
   for (const way of ways) assertNothingFound(await askDoctor(tracing(way[0], way[1])));
-  await losePacketsTo(address);
-  for (const [endpoint, protocol] of ways) {
-    const word = await askDoctor(tracing(endpoint, protocol));
-    assertOnlyFinding(word, "egress_blocked", new RegExp(`port ${new URL(endpoint).port}/tcp: a firewall`));
-    assert.equal(word.exitCode, 1);
+  for (const block of [losePacketsTo, prohibitTheWayTo]) {
+    await block(address);
+    for (const [endpoint, protocol] of ways) {
+      const word = await askDoctor(tracing(endpoint, protocol));
+      assertOnlyFinding(word, "egress_blocked", new RegExp(`port ${new URL(endpoint).port}/tcp: a firewall`));
+      assert.equal(word.exitCode, 1);
+    }
   }
 });
 
+async function ip(...args: string[]): Promise<string> {
+  return (await promisify(execFile)("ip", args)).stdout;
+}
+
 /** As a firewall does that drops them: they go to a neighbour who is not there. */
 async function losePacketsTo(address: string): Promise<void> {
-  const ip = async (...args: string[]) => (await promisify(execFile)("ip", args)).stdout;
   const device = / dev (\S+)/.exec(await ip("route", "get", address))?.[1];
   assert.ok(device !== undefined);
   await ip("neighbour", "replace", address, "lladdr", "02:00:00:00:00:fe", "dev", device, "nud", "permanent");
+}
+
+/** As a firewall does that says so. */
+async function prohibitTheWayTo(address: string): Promise<void> {
+  await ip("route", "add", "prohibit", address);
 }
