@@ -132,6 +132,7 @@ function otherText(path: string): string {
   if (path.endsWith(".headers") || path.endsWith("_attributes")) return "else=where";
   if (path.endsWith(".protocol")) return "grpc";
   if (path.endsWith(".exceptions")) return "logs";
+  if (path.endsWith(".temporality")) return "delta";
   if (path.endsWith(".propagators")) return "xray";
   if (key.kind.type === "boolean") return "false";
   if (key.default.kind === "value") return key.kind.show(key.default.value).replaceAll('"', "");

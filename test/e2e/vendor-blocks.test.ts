@@ -117,7 +117,12 @@ function vendorTests(): void {
       ["no credentials", "", "credentials_missing", /Set basic_auth, or headers/],
       ["a wrong token", basicAuth.replace("${env:GRAFANA_CLOUD_TOKEN}", "wrong"), "credentials_refused", /right token/],
       ["the stack's name for its number", basicAuth.replace("123456", "mystack"), "credentials_refused", /right token/],
-      ["a token that may not write logs", basicAuth, "credentials_refused", /logs .*the destination refuses us(.|\n)*not allowed to write this signal/],
+      [
+        "a token that may not write logs",
+        basicAuth,
+        "credentials_refused",
+        /logs .*the destination refuses us(.|\n)*not allowed to write this signal/,
+      ],
       ["a header without its scheme", headers(ACCOUNT.token), "header_malformed", /scheme before the token/],
       ["user:token as it is", headers("Basic 123456:glc_0123456789"), "header_malformed", /Use basic_auth/],
       ["gRPC", `${basicAuth}protocol = "grpc"\n`, "grpc_to_http_gateway", /protocol = "http\/protobuf"/],
