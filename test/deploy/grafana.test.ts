@@ -386,6 +386,21 @@ otlp_endpoint = "${receiver.grpcEndpoint}"
     assert.ok(mark !== undefined);
     await waitFor("the mark", async () => !(await isEmpty(classic, mark)), DEADLINE_MS);
   });
+
+  test("as graphs, across all that happened, Prometheus takes every query too", async () => {
+    const nowSeconds = Date.now() / 1000;
+    for (const { url } of [classic, native])
+      for (const { name, expr } of queries) {
+        const body = new URLSearchParams({
+          query: substitute(expr, values),
+          start: String(nowSeconds - 120),
+          end: String(nowSeconds),
+          step: "5",
+        });
+        const answer = (await (await fetch(`${url}/api/v1/query_range`, { method: "POST", body })).json()) as object;
+        assert.partialDeepStrictEqual(answer, { status: "success" }, name);
+      }
+  });
 });
 
 /** Of a page that comes back at its place. */
