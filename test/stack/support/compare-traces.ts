@@ -37,12 +37,17 @@ function fromNode(span: ToldSpan): ComparedSpan {
     name: span.name,
     kind: span.kind,
     startUnixNano: span.startTimeUnixNano,
-    endUnixNano: span.endTimeUnixNano,
+    endUnixNano: endOf(span.startTimeUnixNano, span.endTimeUnixNano),
     failed: span.error,
     statusMessage: span.statusMessage,
     attributes: Object.fromEntries(attributes) as Record<string, unknown>,
     links: span.links.map(({ traceId, spanId, relation }) => ({ traceId, spanId, relation })),
   };
+}
+
+/** Jaeger gives a nanosecond to spans that took no time. */
+function endOf(startUnixNano: bigint, endUnixNano: bigint): bigint {
+  return endUnixNano === startUnixNano ? startUnixNano + 1n : endUnixNano;
 }
 
 export function linksOf({ links }: ReceivedSpan["message"]): ComparedSpan["links"] {
@@ -62,7 +67,7 @@ function fromBackend({ spanId, parentSpanId, name, attributes, resource, message
     name,
     kind: message.kind,
     startUnixNano: message.startTimeUnixNano,
-    endUnixNano: message.endTimeUnixNano,
+    endUnixNano: endOf(message.startTimeUnixNano, message.endTimeUnixNano),
     failed: message.status?.code === Status_StatusCode.ERROR,
     statusMessage: message.status?.message ?? "",
     // The node's API has no lists among its attributes: it writes them down as JSON. Jaeger adds remarks of its own.

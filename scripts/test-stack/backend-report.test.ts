@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BackendName, backendPurposes, type Backends } from "#test/stack/support/backends.ts";
+import { parseBackendNames, reportBackends } from "./backend-report.ts";
+
+const names = Object.keys(backendPurposes) as BackendName[];
+const there = { path: "/bin/true", version: "1.2.3" };
+const missing = { missing: "there is no Go" };
+
+function backendsWithout(...absent: readonly BackendName[]): Backends {
+  return Object.fromEntries(
+    names.map((name) => [name, absent.includes(name) ? missing : there]),
+  ) as unknown as Backends;
+}
+
+function report(backends: Backends, more: { used?: readonly string[]; allowed?: string; wholeRun?: boolean } = {}) {
+  const { used = names, allowed = "", wholeRun = true } = more;
+  const allowedMissing = parseBackendNames(allowed, names);
+  return reportBackends({ backends, used: new Set(used), allowedMissing, wholeRun });
+}
+
+test("a run in which every backend was used succeeds, with a line for each", () => {
+  const { lines, failures } = report(backendsWithout());
+  assert.deepEqual(failures, []);
+  assert.equal(lines.length, names.length);
+  assert.match(lines[names.indexOf("jaeger")] ?? "", /^jaeger +1\.2\.3 +ran$/);
+});
+
+test("a missing backend fails the run and says why, unless it may be missing", () => {
+  const { lines, failures } = report(backendsWithout("loki", "tempo"), { allowed: "loki" });
+  assert.deepEqual(failures, ["tempo is missing; --allow-missing=tempo goes without it"]);
+  assert.match(lines[names.indexOf("loki")] ?? "", /skipped: there is no Go$/);
+});
+
+test("a backend that no test used fails a whole run, but not that of one file", () => {
+  const used = names.filter((name) => name !== "jaeger");
+  assert.deepEqual(report(backendsWithout(), { used }).failures, ["jaeger is there, but no test used it"]);
+  assert.deepEqual(report(backendsWithout(), { used, wholeRun: false }).failures, []);
+});
+
+test("a backend that does not exist cannot be allowed to be missing", () => {
+  assert.throws(() => parseBackendNames("jaeger,zipkin", names), /no backend is called zipkin; there are collector, /);
+});
