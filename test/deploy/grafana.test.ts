@@ -27,7 +27,8 @@ import {
 } from "#test/support/grafana-dashboards.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { type Prometheus, startPrometheus } from "#test/support/prometheus.ts";
-import { checkPromql, createCatalogue, gaugeWith, type Catalogue } from "#test/support/promql.ts";
+import { checkPromql, createCatalogue } from "#test/support/promql.ts";
+import { withRecordedRules } from "#test/support/recorded-rules.ts";
 import { pidsMentioning, TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { generateDashboards } from "../../scripts/dashboards/generate.ts";
@@ -39,12 +40,6 @@ const rulesDir = join(repositoryDir, "deploy/prometheus/rules");
 
 const dashboards = await readDashboards();
 const queries = dashboards.flatMap(queriesOf);
-
-interface RuleFile {
-  readonly groups: readonly {
-    readonly rules: readonly { readonly record?: string; readonly expr: string; readonly labels?: object }[];
-  }[];
-}
 
 interface DatasourceFile {
   readonly datasources: readonly {
@@ -60,24 +55,9 @@ interface VmJson {
   readonly status: { readonly state: string; readonly restarts?: number };
 }
 
-async function withRecordedRules(catalogue: Catalogue): Promise<Catalogue> {
-  let known = catalogue;
-  for (const file of (await readdir(rulesDir)).toSorted()) {
-    const { groups } = parse(await readFile(join(rulesDir, file), "utf8")) as RuleFile;
-    for (const { record, expr, labels = {} } of groups.flatMap(({ rules }) => rules)) {
-      if (record === undefined) continue;
-      const before = known.families.get(record)?.labels.keys() ?? [];
-      known = known.with(
-        record,
-        gaugeWith(["job", "instance", ...before, ...checkPromql(expr, known).labels, ...Object.keys(labels)]),
-      );
-    }
-  }
-  return known;
-}
-
 const catalogue = await withRecordedRules(
   createCatalogue(await readRegistry(join(repositoryDir, "telemetry/registry"))),
+  rulesDir,
 );
 
 describe("the dashboards", () => {
