@@ -8,21 +8,42 @@ import {
   constants,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+/**
+ * A root of our own with all of the machine in it, so that the stack's folders can be made anywhere. The shell stays
+ * as process 1: it takes care of orphans, which Node.js would leave as zombies.
+ */
+const INIT = `
+set -e
+mount -t tmpfs -o mode=755 stack "$0"
+for entry in /*; do
+  if [ -L "$entry" ]; then cp -P "$entry" "$0$entry"
+  elif [ -d "$entry" ]; then mkdir "$0$entry" && mount --rbind "$entry" "$0$entry"
+  fi
+done
+cd "$0"
+set +e
+chroot "$0" "$@"
+exit $?
+`;
 
 /** @returns the exit code of the command, which ran in namespaces of its own */
 export async function enterNamespaces(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const becomeRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   const flags = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
   assertUnshare([...becomeRoot, ...flags]);
-  // The shell is process 1 in there: it takes care of orphans, which Node.js would leave as zombies.
-  const init = ["sh", "-c", '"$@"; exit $?', "sh"];
+  const root = mkdtempSync(join(tmpdir(), "blixard-root-"));
+  const init = ["sh", "-c", INIT, root];
   const child = spawn("unshare", [...becomeRoot, ...flags, "--", ...init, ...command], {
     stdio: "inherit",
     env: { ...environment, BLIXARD_STACK_MACHINE_NETWORK: readlinkSync("/proc/self/ns/net") },
@@ -31,6 +52,7 @@ export async function enterNamespaces(command: readonly string[], environment: N
   process.once("SIGTERM", stop).once("SIGINT", stop).once("exit", stop);
   await once(child, "exit");
   process.off("exit", stop);
+  rmdirSync(root);
   return child.exitCode ?? 1;
 }
 

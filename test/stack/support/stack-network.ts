@@ -89,7 +89,7 @@ export class StackNetwork implements AsyncDisposable {
     await ip("link", "set", linkOf(index), state === "in" ? "up" : "down");
   }
 
-  /** Shows a file or a folder at a path of /etc or /var, as a container's volume is. */
+  /** Shows a file or a folder at another path, as a container's volume is. */
   async mount(source: string, target: string): Promise<void> {
     if ((await stat(source)).isDirectory()) {
       await mkdir(target, { recursive: true });

@@ -2,9 +2,8 @@
  * The whole stack as deploy/compose.yaml ships it: the node with its configuration, the Collector, Jaeger or Tempo,
  * Loki, Prometheus, by the names and ports and with the commands and files that it says, none of them changed.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { stringify } from "yaml";
+import { mkdir, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createPrometheusApi, type PrometheusApi } from "#test/support/prometheus-api.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { type BackendName, backendPath } from "./backends.ts";
@@ -16,8 +15,6 @@ import { createJaegerApi, createTempoApi, type JaegerApi, type TraceBackend } fr
 
 const deployDir = resolve(import.meta.dirname, "../../../deploy");
 const READY_TIMEOUT_MS = 120_000;
-
-const LOKI_IMAGE_CONFIGURATION = "/etc/loki/local-config.yaml";
 
 /** What takes part beside the nodes and the Collector. */
 export type StackService = "jaeger" | "tempo" | "loki" | "prometheus";
@@ -110,20 +107,16 @@ async function startComposed(
   variables: Readonly<Record<string, string>> = {},
 ): Promise<StackProcess> {
   const { command, environment, volumes } = readComposeService(service, variables);
-  const kept = join(network.directory, service);
-  await mkdir(kept);
-  let args = command;
-  for (const { source = kept, target } of volumes) {
-    // Nobody makes folders in the root of this machine: there the command is told where it is instead.
-    if (dirname(target) === "/") args = args.map((word) => word.replace(`=${target}`, `=${source}`));
-    else await network.mount(source, target);
+  for (const [index, { source, target }] of volumes.entries()) {
+    const kept = join(network.directory, `${service}-${index}`);
+    if (source === undefined) await mkdir(kept);
+    await network.mount(source ?? kept, target);
   }
-  if (service === "loki") await network.mount(await writeLokiConfiguration(kept), LOKI_IMAGE_CONFIGURATION);
   const { readyUrl, environment: fromImage = {} } = runs[service];
   return startService(network, {
     service,
     path: backendPath(backend),
-    args,
+    args: command,
     environment: { ...fromImage, ...environment },
     readyUrl,
   });
@@ -152,27 +145,4 @@ export async function startService(network: StackNetwork, start: ServiceStart): 
     throw new Error(`${service} is not ready:\n${started.output}`, { cause: error });
   });
   return started;
-}
-
-/** What its image has there, in short: one process, files below one folder. @returns the file */
-async function writeLokiConfiguration(directory: string): Promise<string> {
-  const schema = { from: "2020-10-24", store: "tsdb", object_store: "filesystem", schema: "v13" };
-  const file = join(directory, "local-config.yaml");
-  await writeFile(
-    file,
-    stringify({
-      auth_enabled: false,
-      server: { http_listen_port: 3100 },
-      common: {
-        instance_addr: "127.0.0.1",
-        path_prefix: directory,
-        replication_factor: 1,
-        ring: { kvstore: { store: "inmemory" } },
-        storage: { filesystem: { chunks_directory: `${directory}/chunks`, rules_directory: `${directory}/rules` } },
-      },
-      schema_config: { configs: [{ ...schema, index: { prefix: "index_", period: "24h" } }] },
-      analytics: { reporting_enabled: false },
-    }),
-  );
-  return file;
 }
