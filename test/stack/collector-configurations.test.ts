@@ -11,16 +11,16 @@ const files = globSync(join(folder, "*.yaml"))
   .filter((file) => basename(file) !== "builder.yaml")
   .toSorted();
 
-/** What an operator exports; values that look like numbers have to do as well. */
+/** What an operator exports; digits alone with quotes of their own, as otlp.yaml has it. */
 const environment: Readonly<Record<string, string>> = {
   AWS_REGION: "eu-central-1",
   DD_API_KEY: "0123456789abcdef0123456789abcdef",
   DD_SITE: "datadoghq.eu",
   GRAFANA_CLOUD_BASIC_AUTH: "MTIzNDU2OnRva2Vu",
   GRAFANA_CLOUD_OTLP_ENDPOINT: "https://otlp-gateway-prod-us-central-0.grafana.net/otlp",
-  OTLP_API_KEY: "123456",
+  OTLP_API_KEY: "3f9c01e7",
   OTLP_ENDPOINT: "collector.example:4317",
-  OTLP_TENANT: "42",
+  OTLP_TENANT: '"42"',
 };
 
 /** Datadog's components are in one Collector only; without them that one has all that the others have. */
