@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
@@ -61,6 +62,24 @@ test("mistake 1 with TLS: gRPC spoken to an HTTPS gateway", async (context) => {
     destinations: { traces: [{ endpoint: receiver.httpEndpoint, protocol: "grpc", tls }] },
   });
   assertOnly(diagnosis, "grpc_to_http_gateway", /protocol = "http\/protobuf"/);
+});
+
+test("gRPC spoken to a backend's pages, or to a gateway with a base path, is told where OTLP is", async (context) => {
+  const html = (request: IncomingMessage, response: ServerResponse): void => {
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    answer(200, "<html>")(request, response);
+  };
+  const pages = await startHttp(context, html);
+  const queries = await startHttp(context, answer(404, "404 page not found"));
+  for (const endpoint of [pages, queries]) {
+    const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint, protocol: "grpc" }) });
+    assertOnly(diagnosis, "not_otlp", /usually 4317 \(gRPC\) and 4318 \(HTTP\)/);
+  }
+  const gateway = await startHttp(context, (request, response) => {
+    answer(request.url?.startsWith("/otlp/v1/") === true ? 401 : 404, "")(request, response);
+  });
+  const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint: gateway, protocol: "grpc" }) });
+  assertOnly(diagnosis, "grpc_to_http_gateway", new RegExp(`otlp_endpoint = "${gateway}/otlp"`));
 });
 
 test("mistake 2: the gateway's /otlp is missing", async (context) => {

@@ -192,11 +192,20 @@ async function assertWell(
 test("mistake 1: gRPC spoken to an HTTP gateway", async (context) => {
   const set = await sceneFor(context);
   if (set === undefined) return;
-  for (const endpoint of [set.collector.http, set.jaeger.http, set.prometheus.url]) {
+  for (const endpoint of [set.collector.http, set.jaeger.http]) {
     const word = await askDoctor(tracing(endpoint, "grpc"));
     assertOnlyFinding(word, "grpc_to_http_gateway", /Set protocol = "http\/protobuf" in \[observability\.tracing\]/);
     assert.equal(word.exitCode, 1);
   }
+  const direct = await askDoctor(metricsOnly(set.prometheus.url).replace('"http/protobuf"', '"grpc"'));
+  const receiver = `protocol = "http/protobuf" and otlp_endpoint = "${set.prometheus.url}/api/v1/otlp"`;
+  assertOnlyFinding(direct, "grpc_to_http_gateway", new RegExp(RegExp.escape(receiver)));
+});
+
+test("gRPC spoken to the port of Jaeger's pages is told of the port that takes OTLP", async (context) => {
+  const set = await sceneFor(context);
+  if (set === undefined) return;
+  assertOnlyFinding(await askDoctor(tracing(set.jaeger.url, "grpc")), "not_otlp", /usually 4317/);
 });
 
 test("mistake 1 the other way: HTTP spoken to a gRPC port", async (context) => {

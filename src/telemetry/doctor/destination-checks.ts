@@ -14,6 +14,7 @@ import {
   diagnoseAcknowledgement,
   diagnoseAuthentication,
   diagnoseSend,
+  hasMetHttp,
   leavesLanguageOpen,
 } from "./diagnose-export.ts";
 import { diagnoseConnect, diagnoseResolve, diagnoseTls } from "./diagnose-network.ts";
@@ -23,7 +24,7 @@ import { shapeOfCredentials } from "./header-shape.ts";
 import { requestSmall } from "./http-request.ts";
 import { inOrder } from "./in-order.ts";
 import type { NetworkProbes } from "./network-probes.ts";
-import type { ClockObservation, PathObservation, SendObservation } from "./observations.ts";
+import type { ClockObservation, PathAnswer, PathObservation, SendObservation } from "./observations.ts";
 
 /** One signal's way to one destination. */
 export interface Route {
@@ -176,19 +177,20 @@ async function observe(route: Route, outcome: SendOutcome, tools: DestinationToo
   const { probes, timing } = tools;
   const signal = AbortSignal.any([tools.signal, AbortSignal.timeout(timing.inquiryMs)]);
   const open = leavesLanguageOpen(outcome);
-  const [tls, language, paths] = await Promise.all([
+  const [tls, language] = await Promise.all([
     open && destination.secure ? probes.tls(destination, signal) : undefined,
     open ? probes.language(destination, destination.secure, signal) : undefined,
-    "errorType" in outcome && outcome.errorType === "404" ? askOtherPaths(route, signal) : undefined,
   ]);
-  return {
+  const observation: SendObservation = {
     outcome,
     authorization: shapeOfCredentials(destination.headers),
     delta,
     ...(tls?.kind === "established" ? { application: tls.application } : {}),
     ...(language === undefined ? {} : { language }),
-    ...(paths === undefined ? {} : { paths }),
   };
+  const isNotFound = "errorType" in outcome && outcome.errorType === "404";
+  if (!isNotFound && !hasMetHttp(observation, subjectOf([route]))) return observation;
+  return { ...observation, paths: await askOtherPaths(route, signal) };
 }
 
 /**
@@ -196,31 +198,34 @@ async function observe(route: Route, outcome: SendOutcome, tools: DestinationToo
  * guarded port refuses whatever it is asked for, which says nothing of what is there.
  */
 async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal): Promise<PathObservation> {
-  const path = destination.protocol === "grpc" ? "" : (destination.path.split("?", 1)[0] ?? "");
-  const ask = async (other: string): Promise<number | undefined> => {
+  const own = `/v1/${signal}`;
+  const path = destination.protocol === "grpc" ? own : (destination.path.split("?", 1)[0] ?? "");
+  const ask = async (other: string): Promise<PathAnswer> => {
     try {
-      const { statusCode } = await requestSmall({
+      const { statusCode, contentType } = await requestSmall({
         url: `${originOf(destination)}${other}`,
         method: "POST",
         headers: { ...revealHeaders(destination), "content-type": "application/x-protobuf" },
         certificateAuthorities: destination.tls.certificateAuthorities,
         signal: abort,
       });
-      return statusCode;
+      // Backends' pages answer whatever they do not know with their first one.
+      const isPage = statusCode === 200 && contentType.startsWith("text/html");
+      return isPage || statusCode === 404 || statusCode === 405 ? "missing" : "there";
     } catch {
-      return undefined;
+      return "silent";
     }
   };
-  const own = `/v1/${signal}`;
-  if (!path.endsWith(own)) return { belowOtlp: undefined, otherSignals: [] };
+  if (!path.endsWith(own)) return { otherSignals: [] };
   const base = path.slice(0, -own.length);
   const others = otlpSignals.filter((other) => other !== signal);
-  const [belowOtlp, belowPrometheus, ...otherSignals] = await Promise.all([
+  const [ownPath, belowOtlp, belowPrometheus, ...otherSignals] = await Promise.all([
+    destination.protocol === "grpc" ? ask(own) : undefined,
     base === "" ? ask(`/otlp${own}`) : undefined,
     base === "" ? ask(`${PROMETHEUS_BASE}/v1/metrics`) : undefined,
     ...others.map((other) => ask(`${base}/v1/${other}`)),
   ]);
-  return { belowOtlp, belowPrometheus, otherSignals };
+  return { own: ownPath, belowOtlp, belowPrometheus, otherSignals };
 }
 
 /** From the `Date` of any answer; undefined where there is none. gRPC servers do not tell the time. */

@@ -8,6 +8,8 @@ type Failure = Extract<SendOutcome, { readonly errorType: string }>;
 
 const UNAUTHENTICATED = new Set(["401", "403", "407", "UNAUTHENTICATED", "PERMISSION_DENIED"]);
 const DELTA = /delta|temporality/i;
+/** Tempo's, Loki's and Mimir's words for a request without a tenant; as what code, that varies. */
+const NO_TENANT = /\bno org id\b/i;
 /** TLS 1.3 tells it only after the handshake. */
 const CLIENT_CERTIFICATE = /alert (certificate required|bad certificate|unknown ca)/i;
 /** What grpc-js says of an answer that is HTTP and not gRPC. */
@@ -44,6 +46,7 @@ export function diagnoseSend(observation: SendObservation, subject: Subject): Ve
 
 /** Whether the credentials, or their absence, are good enough. */
 export function diagnoseAuthentication({ outcome, authorization }: SendObservation, subject: Subject): Verdict {
+  if (isFailure(outcome) && NO_TENANT.test(outcome.reason)) return found("tenant_missing", outcome.reason, subject);
   if (!isFailure(outcome) || !UNAUTHENTICATED.has(outcome.errorType)) {
     return ok(authorization === "absent" ? "no credentials are asked for" : "the credentials are accepted");
   }
@@ -114,25 +117,52 @@ export function leavesLanguageOpen(outcome: SendOutcome): boolean {
   return isFailure(outcome) && !/^\d{3}$/.test(outcome.errorType) && !UNAUTHENTICATED.has(outcome.errorType);
 }
 
+/** Whether gRPC was spoken to a port of HTTP: which paths it has is the next question. */
+export function hasMetHttp({ outcome, language, application }: SendObservation, subject: SubjectOfProtocol): boolean {
+  if (subject.protocol !== "grpc" || !leavesLanguageOpen(outcome) || !isFailure(outcome)) return false;
+  return (
+    outcome.cause === "grpc_to_http1_port" ||
+    language?.kind === "http1" ||
+    (subject.secure && application !== "h2") ||
+    GRPC_GOT_HTTP.test(outcome.reason)
+  );
+}
+
+type SubjectOfProtocol = Pick<Subject, "protocol" | "secure">;
+
 /** gRPC where HTTP is spoken, HTTP where gRPC is, plain text where TLS is. */
 function diagnoseProtocol(observation: SendObservation, outcome: Failure, subject: Subject): Verdict | undefined {
-  const { language, application } = observation;
+  const { language } = observation;
   const where = `${subject.host}:${subject.port}`;
-  const { cause, reason } = outcome;
+  const { cause } = outcome;
   if (!subject.secure && (cause === "plaintext_to_tls_port" || language?.kind === "tls")) {
     return found("plaintext_to_tls_port", `${where} speaks TLS, and is spoken to in plain text`, subject);
   }
-  if (subject.protocol === "grpc") {
-    const isHttp =
-      cause === "grpc_to_http1_port" ||
-      language?.kind === "http1" ||
-      (subject.secure && application !== "h2") ||
-      GRPC_GOT_HTTP.test(reason);
-    if (isHttp) return found("grpc_to_http_gateway", `${where} is an HTTP gateway, and is spoken to in gRPC`, subject);
-  } else if (cause === "http_to_grpc_port" || language?.kind === "http2") {
+  if (hasMetHttp(observation, subject)) return diagnoseHttpPort(observation, subject);
+  if (subject.protocol === "http" && (cause === "http_to_grpc_port" || language?.kind === "http2")) {
     return found("http_to_grpc_port", `${where} speaks gRPC, and is spoken to in HTTP/1.1`, subject);
   }
   return undefined;
+}
+
+/** What was spoken to in gRPC is a gateway of OTLP over HTTP, or another port of a backend: its pages, its queries. */
+function diagnoseHttpPort({ paths }: SendObservation, subject: Subject): Verdict {
+  const where = `${subject.host}:${subject.port}`;
+  const gateway = (base: string): Verdict =>
+    found("grpc_to_http_gateway", `${where} is an HTTP gateway, and is spoken to in gRPC`, subject, base);
+  if (paths === undefined || [paths.own, ...paths.otherSignals].includes("there")) return gateway("");
+  if (paths.belowOtlp === "there") return gateway("/otlp");
+  if (paths.belowPrometheus === "there") {
+    return subject.signals.includes("metrics")
+      ? gateway(PROMETHEUS_BASE)
+      : unsupported(`${where} is Prometheus`, subject);
+  }
+  if (paths.own !== "missing") return gateway("");
+  return found("not_otlp", `${where} speaks HTTP, not gRPC, and takes no OTLP at ${signalPaths(subject)}`, subject);
+}
+
+function signalPaths({ signals }: Subject): string {
+  return signals.map((signal) => `/v1/${signal}`).join(", ");
 }
 
 /** Where Prometheus takes OTLP. */
@@ -145,12 +175,11 @@ function diagnoseNotFound(observation: SendObservation, reason: string, subject:
   const { paths } = observation;
   const flag = SWITCHED_OFF.exec(reason)?.[1];
   if (flag !== undefined) return found("receiver_switched_off", reason, subject, flag);
-  const isThere = (statusCode: number | undefined): boolean => statusCode !== undefined && statusCode !== 404;
-  if (paths?.otherSignals.some(isThere) === true) return unsupported(reason, subject);
-  if (isThere(paths?.belowOtlp)) {
+  if (paths?.otherSignals.includes("there") === true) return unsupported(reason, subject);
+  if (paths?.belowOtlp === "there") {
     return found("otlp_path_missing", `${subject.path} is not there, and /otlp${subject.path} is`, subject, "/otlp");
   }
-  if (isThere(paths?.belowPrometheus)) {
+  if (paths?.belowPrometheus === "there") {
     // Prometheus, which has metrics only.
     if (!subject.signals.includes("metrics")) return unsupported(reason, subject);
     const seen = `${subject.path} is not there, and ${PROMETHEUS_BASE}${subject.path} is`;

@@ -108,20 +108,71 @@ describe("what comes of a canary", () => {
     const notFound = { kind: "unsupported", errorType: "404", reason: "HTTP 404" } as const;
     const diagnose = (more: Partial<SendObservation>, about = subject) =>
       diagnoseSend(observation({ outcome: notFound, ...more }), about).finding;
-    assert.equal(diagnose({ paths: { belowOtlp: 401, otherSignals: [404, 404] } }), "otlp_path_missing");
-    const prometheus = { belowOtlp: 404, belowPrometheus: 200, otherSignals: [404, 404] };
+    assert.equal(
+      diagnose({ paths: { belowOtlp: "there", otherSignals: ["missing", "missing"] } }),
+      "otlp_path_missing",
+    );
+    const prometheus = { belowOtlp: "missing", belowPrometheus: "there", otherSignals: ["missing"] } as const;
     const logs = { ...subject, signals: ["logs"], path: "/v1/logs" } as const;
     assert.equal(diagnose({ paths: prometheus }, logs), "signal_unsupported");
     const metrics = { ...subject, signals: ["metrics"], path: "/v1/metrics" } as const;
     assert.equal(diagnose({ paths: prometheus }, metrics), "otlp_path_missing");
-    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [404, 200] } }), "signal_unsupported");
-    assert.equal(diagnose({ paths: { belowOtlp: 404, otherSignals: [undefined, 404] } }), "path_not_found");
+    assert.equal(
+      diagnose({ paths: { belowOtlp: "missing", otherSignals: ["missing", "there"] } }),
+      "signal_unsupported",
+    );
+    assert.equal(diagnose({ paths: { belowOtlp: "missing", otherSignals: ["silent", "missing"] } }), "path_not_found");
     assert.equal(diagnose({}, { ...subject, path: "/" }), "signal_path_missing");
     assert.equal(diagnose({}, { ...subject, path: "/v1/metrics/v1/metrics" }), "signal_path_twice");
     const reason = "HTTP 404: otlp write receiver needs to be enabled with --web.enable-otlp-receiver";
     const off = diagnoseSend(observation({ outcome: { ...notFound, reason } }), subject);
     assert.equal(off.finding, "receiver_switched_off");
     assert.match(off.fix ?? "", /with --web\.enable-otlp-receiver:/);
+  });
+
+  test("gRPC spoken to HTTP is sent to where OTLP is taken, and to another port where it is not", () => {
+    const outcome = { kind: "retry", errorType: "UNAVAILABLE", reason: "x", cause: "grpc_to_http1_port" } as const;
+    const traces = { ...subject, protocol: "grpc", signals: ["traces"], section: "traces", path: "" } as const;
+    const diagnose = (paths: SendObservation["paths"], about: Subject = traces) =>
+      diagnoseSend(observation({ outcome, ...(paths === undefined ? {} : { paths }) }), about);
+    const nowhere = { own: "missing", belowOtlp: "missing", belowPrometheus: "missing" } as const;
+    const none = ["missing", "missing"] as const;
+    const page = diagnose({ ...nowhere, otherSignals: none });
+    assert.equal(page.finding, "not_otlp");
+    assert.match(page.message, /takes no OTLP at \/v1\/traces/);
+    assert.match(page.fix ?? "", /usually 4317 \(gRPC\) and 4318 \(HTTP\)/);
+    assert.match(diagnose({ own: "there", otherSignals: [] }).fix ?? "", /^Set protocol = "http\/protobuf" in/);
+    for (const gateway of [
+      diagnose({ ...nowhere, own: "there", otherSignals: none }),
+      diagnose({ ...nowhere, otherSignals: ["missing", "there"] }),
+      diagnose({ ...nowhere, own: "silent", otherSignals: none }),
+      diagnose(undefined),
+    ]) {
+      assert.equal(gateway.finding, "grpc_to_http_gateway");
+    }
+    const below = diagnose({ ...nowhere, belowOtlp: "there", otherSignals: none });
+    assert.match(below.fix ?? "", /"http\/protobuf" and otlp_endpoint = "https:\/\/collector\.example:4318\/otlp"/);
+    const prometheus = { ...nowhere, belowPrometheus: "there", otherSignals: none } as const;
+    assert.equal(diagnose(prometheus).finding, "signal_unsupported");
+    const metrics = diagnose(prometheus, { ...traces, signals: ["metrics"], section: "metrics" });
+    assert.equal(metrics.finding, "grpc_to_http_gateway");
+    assert.match(metrics.fix ?? "", /:4318\/api\/v1\/otlp" in \[observability\.metrics\]/);
+  });
+
+  test("a tenant that is not named is told as that, whatever code it comes with", () => {
+    const grpc = { ...subject, protocol: "grpc", path: "" } as const;
+    for (const [errorType, about] of [
+      ["401", subject],
+      ["500", subject],
+      ["UNAUTHENTICATED", grpc],
+      ["UNKNOWN", grpc],
+    ] as const) {
+      const failed = observation({ outcome: refused(errorType, "no org id"), application: "h2" });
+      assert.equal(diagnoseSend(failed, about).outcome, "ok");
+      const { finding, fix = "" } = diagnoseAuthentication(failed, about);
+      assert.equal(finding, "tenant_missing");
+      assert.match(fix, /^Set headers = \{ "X-Scope-OrgID" = "…" \} in \[observability\.metrics\]/);
+    }
   });
 
   test("a path that is there twice is told with the endpoint that has it once", () => {

@@ -38,6 +38,7 @@ const swapScheme = (subject: Subject): string =>
   subject.secure ? `http://${subject.host}:${subject.port}` : `https://${subject.host}:${subject.port}`;
 const otherPort = (subject: Subject, from: number, to: number): string =>
   subject.port === from ? ` (usually port ${to})` : "";
+const usualPorts = "Backends take OTLP at ports of their own, usually 4317 (gRPC) and 4318 (HTTP).";
 
 export const findings = {
   // The way there
@@ -109,8 +110,10 @@ export const findings = {
   // The protocol
   grpc_to_http_gateway: {
     severity: "failed",
-    fix: (subject) =>
-      `${set(subject, 'protocol = "http/protobuf"')} This endpoint speaks OTLP over HTTP${otherPort(subject, 4317, 4318)}.`,
+    fix: (subject, base) =>
+      base === ""
+        ? `${set(subject, 'protocol = "http/protobuf"')} This endpoint speaks OTLP over HTTP${otherPort(subject, 4317, 4318)}.`
+        : set(subject, `protocol = "http/protobuf" and otlp_endpoint = "${subject.origin}${base}"`),
   },
   http_to_grpc_port: {
     severity: "failed",
@@ -140,12 +143,13 @@ export const findings = {
   },
   path_not_found: {
     severity: "failed",
-    fix: (subject) => `Correct the path in otlp_endpoint: ${subject.origin} has nothing at ${subject.path}.`,
+    fix: (subject) =>
+      `Correct the path in otlp_endpoint, or its port: ${subject.origin} has nothing at ${subject.path}. ${usualPorts}`,
   },
   not_otlp: {
     severity: "failed",
     fix: (subject) =>
-      `Point otlp_endpoint to an OTLP receiver: what answers at ${subject.host}:${subject.port} is something else, such as a proxy, a log-in page or a backend's own pages.`,
+      `Point otlp_endpoint to an OTLP receiver: what answers at ${subject.host}:${subject.port} is something else, such as a proxy, a log-in page, or a backend's port for its pages and queries. ${usualPorts}`,
   },
   redirected: {
     severity: "failed",
@@ -172,6 +176,11 @@ export const findings = {
     severity: "failed",
     fix: (subject) =>
       `Give the right token or password in ${sections[subject.section]}: the credentials arrive, and are refused. They may be expired, of another tenant, or not allowed to write this signal.`,
+  },
+  tenant_missing: {
+    severity: "failed",
+    fix: (subject) =>
+      `${set(subject, 'headers = { "X-Scope-OrgID" = "…" }')} The backend keeps tenants apart, and wants to be told whose this is.`,
   },
   header_malformed: {
     severity: "failed",

@@ -68,20 +68,25 @@ export interface SendObservation {
   readonly application?: string | undefined;
   /** Asked for when the canary failed in a way that leaves it open. */
   readonly language?: PeerLanguage;
-  /** After a 404: how other paths answer an empty request. */
+  /** After a 404, or when gRPC met HTTP: how other paths answer an empty request. */
   readonly paths?: PathObservation;
   /** Metrics only. */
   readonly delta: boolean;
 }
 
-/** HTTP status codes; absent: no answer. */
+/** Whether something at a path takes requests; `silent`: no answer in time. */
+export type PathAnswer = "there" | "missing" | "silent";
+
+/** Only paths that were asked for. */
 export interface PathObservation {
+  /** `/v1/<signal>`, when it was meant to go by gRPC. */
+  readonly own?: PathAnswer | undefined;
   /** `/otlp/v1/<signal>` */
-  readonly belowOtlp: number | undefined;
+  readonly belowOtlp?: PathAnswer | undefined;
   /** `/api/v1/otlp/v1/metrics`, as Prometheus has it, whatever the signal. */
-  readonly belowPrometheus?: number | undefined;
+  readonly belowPrometheus?: PathAnswer | undefined;
   /** `/v1/<other signal>` at the same base. */
-  readonly otherSignals: readonly (number | undefined)[];
+  readonly otherSignals: readonly PathAnswer[];
 }
 
 /** A server's `Date` beside our own clock. */
