@@ -81,7 +81,7 @@ function fit(): Row {
       stat({
         title: "KVM",
         description:
-          "Whether a guest ran under KVM when the node was probed. Without it guests are emulated, many times slower; `blixard node list` says why.",
+          "Whether a guest ran under KVM when the node was probed. Without it guests are emulated, many times slower; `blixard node list` says why. No data: KVM is not wanted, by configuration.",
         width: 3,
         graph: false,
         mappings: [states([1, "usable", "green"], [0, "emulated", "orange"])],

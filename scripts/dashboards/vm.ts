@@ -4,6 +4,7 @@ import {
   vmDiskIo,
   vmDiskOperations,
   vmDowntime,
+  vmFailed,
   vmMemoryLimit,
   vmMemoryUsage,
   vmOperationActive,
@@ -11,6 +12,7 @@ import {
   vmPhaseDuration,
   vmPlacementDuration,
   vmRecoveryDuration,
+  vmRecoveries,
   vmRestarts,
   vmStateTransitions,
   vmUptime,
@@ -36,7 +38,8 @@ export function vmDashboard(): DashboardSpec {
       labelVariable({
         name: "vm",
         label: "VM",
-        metric: vmUptime,
+        // Unlike its uptime it is there of a VM that is down.
+        metric: vmFailed,
         of: "blixard.vm.name",
         where: 'job=~"$job", instance=~"$instance"',
       }),
@@ -242,8 +245,23 @@ function staysUp(): Row {
   const until = ["a guest that should run has ended", "none has ended yet"] as const;
   const by = ["blixard.vm.exit_cause"] as const;
   return {
-    question: "Do VMs stay up? (all VMs of the chosen nodes)",
+    question: "Do VMs stay up? (causes and times: all VMs of the chosen nodes)",
     panels: [
+      timeSeries({
+        title: "Down",
+        description:
+          "VMs that should run and are failed: `blixard vm get NAME` says why. One that comes and goes is a crash loop.",
+        width: 12,
+        queries: [{ expr: sum(["blixard.vm.name"], select(vmFailed, chosen)), legend: NAME }],
+        emptyUntil: running,
+      }),
+      timeSeries({
+        title: "Restarts, by VM",
+        description: "That nodes did by themselves. Pauses between restarts grow to five minutes.",
+        width: 12,
+        queries: [{ expr: `${sum(["blixard.vm.name"], increase(vmRecoveries, chosen))} > 0`, legend: NAME }],
+        emptyUntil: until,
+      }),
       timeSeries({
         title: "Restarts, by cause",
         description:

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   vmCount,
+  vmFailed,
   vmOperationActive,
   vmOperationDuration,
   vmPhaseDuration,
+  vmRecoveries,
   vmRecoveryDuration,
   vmRestarts,
 } from "#gen/telemetry/metrics.ts";
@@ -23,7 +25,7 @@ import {
 } from "#test/support/agent-fixtures.ts";
 import { createManualClock, type ManualClock } from "#test/support/manual-clock.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "#test/support/memory-telemetry.ts";
-import { aRegistration } from "#test/support/store-fixtures.ts";
+import { aRegistration, aStatus } from "#test/support/store-fixtures.ts";
 import { type Agent, createAgent } from "./agent.ts";
 
 interface Bench {
@@ -80,7 +82,7 @@ function createBench(t: { after(fn: () => Promise<void>): void }, options: Bench
       driver: "simulated",
       accelerator: "none",
       acceleratorReason: "",
-      kvmUsable: false,
+      kvmUsable: undefined,
       hypervisorVersion: "",
       machineType: "none",
     },
@@ -286,6 +288,27 @@ describe("an agent", () => {
     for (const { value } of bench.telemetry.series(vmCount)) assert.equal(value, 0);
   });
 
+  test("tells of each VM under its name whether it is down and how often it came back, until it is deleted", async (t) => {
+    const bench = createBench(t);
+    const names = { "blixard.vm.id": "vm-1", "blixard.vm.name": "web" };
+    const seen = () => [vmFailed, vmRecoveries].map((metric) => bench.telemetry.value(metric, names));
+    await bench.start(anAssignment());
+    assert.deepEqual(seen(), [0, 0], "a rate sees the first time only after a zero");
+    bench.runtime.endGuest("vm-1", "panic");
+    await bench.clock.advance(0);
+    assert.deepEqual(seen(), [1, 0]);
+    await bench.clock.advance(3000);
+    assert.deepEqual(seen(), [0, 1]);
+    await bench.assign(anAssignment({ generation: 2, operationKind: "delete", desiredState: "deleted" }));
+    assert.deepEqual(seen(), [undefined, undefined], "gone before the control plane has withdrawn it");
+    bench.controlPlane.send({ kind: "withdrawn", vmId: "vm-1" });
+    await bench.clock.advance(100);
+    assert.deepEqual(
+      [vmFailed, vmRecoveries].flatMap((metric) => bench.telemetry.series(metric)),
+      [],
+    );
+  });
+
   test("pauses and resumes", async (t) => {
     const bench = createBench(t);
     await bench.start(anAssignment());
@@ -392,6 +415,23 @@ describe("an agent that comes back", () => {
     const [recover] = bench.telemetry.spansNamed("vm.recover");
     assert.equal(recover?.links[0]?.traceId, createTrace.traceId);
     assert.ok(bench.telemetry.logs.some((log) => log.eventName === "blixard.vm.adopted"));
+  });
+
+  test("counts a VM's recoveries on from where the daemon before it was, and none of machines that nobody wants", async (t) => {
+    const bench = createBench(t, {
+      recovered: ["vm-1", "vm-2"].map((vmId) => ({ kind: "running", vmId, machine: aMachine({ vmId }) })),
+    });
+    bench.controlPlane.send({
+      kind: "snapshot",
+      assignments: [anAssignment()],
+      statuses: [aStatus({ vmId: "vm-1", restarts: 4 })],
+    });
+    await bench.agent.start();
+    await bench.clock.advance(0);
+    assert.deepEqual(
+      bench.telemetry.series(vmRecoveries).map(({ attributes, value }) => [attributes["blixard.vm.name"], value]),
+      [["web", 4]],
+    );
   });
 
   test("registers again when its lease is lost", async (t) => {

@@ -27,7 +27,8 @@ import type { MeasuredResources } from "./node-resources.ts";
 
 export interface NodeMetricsOptions {
   readonly resources: MeasuredResources;
-  readonly kvmUsable: boolean;
+  /** Undefined: nobody wants it. */
+  readonly kvmUsable: boolean | undefined;
   readonly vms: () => readonly AgentVm[];
   readonly lastHeartbeat: () => Heartbeat | undefined;
   readonly state: () => NodeState;
@@ -57,7 +58,7 @@ export function observeNode(options: NodeMetricsOptions): Disposable {
       observer.observe(nodeState, known === state ? 1 : 0, { "blixard.node.state": known });
     const schedulable = options.schedulable();
     if (schedulable !== undefined) observer.observe(nodeSchedulable, schedulable ? 1 : 0, {});
-    observer.observe(nodeKvmUsable, options.kvmUsable ? 1 : 0, {});
+    if (options.kvmUsable !== undefined) observer.observe(nodeKvmUsable, options.kvmUsable ? 1 : 0, {});
     const heartbeat = options.lastHeartbeat();
     if (heartbeat !== undefined) {
       observer.observe(nodeHeartbeatAge, Math.max(0, clock.now() - heartbeat.sentTimeMs) / 1000, {});

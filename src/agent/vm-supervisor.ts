@@ -102,7 +102,7 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
     attach,
   };
 
-  vmTelemetry.appeared(observed);
+  vmTelemetry.appeared(goal.kind === "assigned" ? { vmId, vmName: context.vmName } : undefined, observed);
   // The loop outlives whatever called for it: it belongs to no span.
   const loop = telemetry.tracing.run(undefined, run);
 
@@ -191,7 +191,7 @@ export function createVmSupervisor(options: VmSupervisorOptions): VmSupervisor {
       else await take(step);
     }
     context.operation.abandon(clock.now());
-    vmTelemetry.disappeared(observed);
+    vmTelemetry.disappeared(vmId, observed);
     if (stopped.signal.aborted) return;
     reporter.forget(vmId);
     options.onGone();

@@ -2,8 +2,10 @@
 import {
   vmCount,
   vmDowntime,
+  vmFailed,
   vmPanics,
   vmPhaseDuration,
+  vmRecoveries,
   vmRecoveryDuration,
   vmRestarts,
   vmStateTransitions,
@@ -12,7 +14,7 @@ import { vmAdopted, vmExited, vmRestarted, vmStateChanged } from "#gen/telemetry
 import { BlixardError } from "#model/errors.ts";
 import type { TraceContext } from "#model/trace-context.ts";
 import { type VmExit, type VmState, vmStates } from "#model/vm.ts";
-import type { Attributes, Telemetry } from "#telemetry/port.ts";
+import type { Attributes, CounterCell, GaugeCell, Telemetry } from "#telemetry/port.ts";
 import type { VmObservation } from "./vm-observation.ts";
 
 export interface VmIdentity {
@@ -24,10 +26,10 @@ export interface VmTelemetry {
   readonly telemetry: Telemetry;
   /** Attributes that every span of this VM carries. */
   identify(vm: VmIdentity): { "blixard.vm.id": string; "blixard.vm.name": string; "blixard.node.id": string };
-  /** The VM came under this node's care. */
-  appeared(observed: VmObservation): void;
+  /** The VM came under this node's care; without a name it was found here, and nobody wants it. */
+  appeared(vm: VmIdentity | undefined, observed: VmObservation): void;
   /** It is no longer this node's. */
-  disappeared(observed: VmObservation): void;
+  disappeared(vmId: string, observed: VmObservation): void;
   changed(vm: VmIdentity, before: VmObservation, after: VmObservation): void;
   exited(vm: VmIdentity, instanceId: string | undefined, exit: VmExit): void;
   restarted(
@@ -69,12 +71,44 @@ export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelem
     "blixard.node.id": nodeId,
   });
 
+  /** Each VM's own series. They end with it, like those of what it uses. */
+  const series = new Map<string, { readonly failed: GaugeCell; readonly recoveries: CounterCell }>();
+
+  function beginSeries({ vmId, vmName }: VmIdentity, observed: VmObservation): void {
+    const attributes = { "blixard.vm.id": vmId, "blixard.vm.name": vmName };
+    const cells = { failed: metrics.bind(vmFailed, attributes), recoveries: metrics.bind(vmRecoveries, attributes) };
+    cells.failed.set(isFailed(observed));
+    cells.recoveries.add(observed.restarts);
+    series.set(vmId, cells);
+  }
+
+  function followSeries(vmId: string, before: VmObservation, after: VmObservation): void {
+    if (after.removed) return endSeries(vmId);
+    const cells = series.get(vmId);
+    cells?.failed.set(isFailed(after));
+    cells?.recoveries.add(Math.max(0, after.restarts - before.restarts));
+  }
+
+  function endSeries(vmId: string): void {
+    const cells = series.get(vmId);
+    cells?.failed.remove();
+    cells?.recoveries.remove();
+    series.delete(vmId);
+  }
+
   return {
     telemetry,
     identify,
-    appeared: (observed) => count(observed.state, 1),
-    disappeared: (observed) => count(observed.state, -1),
+    appeared(vm, observed) {
+      count(observed.state, 1);
+      if (vm !== undefined && !observed.removed) beginSeries(vm, observed);
+    },
+    disappeared(vmId, observed) {
+      count(observed.state, -1);
+      endSeries(vmId);
+    },
     changed(vm, before, after) {
+      followSeries(vm.vmId, before, after);
       if (before.state === after.state) return;
       count(before.state, -1);
       count(after.state, 1);
@@ -129,6 +163,10 @@ export function createVmTelemetry(telemetry: Telemetry, nodeId: string): VmTelem
         .record(Math.max(0, durationMs) / 1000, span);
     },
   };
+}
+
+function isFailed({ state }: VmObservation): 0 | 1 {
+  return state === "failed" ? 1 : 0;
 }
 
 /** `error.type` of a failed measurement, nothing of a good one. */

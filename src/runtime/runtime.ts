@@ -19,7 +19,8 @@ export interface RuntimeCapabilities {
   readonly accelerator: Accelerator;
   /** Why: "probe guest ran in 43 ms", "/dev/kvm is there but the probe guest hung". */
   readonly acceleratorReason: string;
-  readonly kvmUsable: boolean;
+  /** Whether a guest ran under KVM. Undefined: that was not tried, because nobody wants it. */
+  readonly kvmUsable: boolean | undefined;
   readonly hypervisorVersion: string;
   /** "q35" or "microvm"; "none" when simulated. */
   readonly machineType: string;

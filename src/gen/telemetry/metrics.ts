@@ -518,14 +518,14 @@ export const nodeHeartbeatMissed = {
   }
 } as const;
 
-/** Whether a guest ran under KVM when the node was probed (1) or not (0). */
+/** Whether a guest ran under KVM when the node was probed (1) or not (0); absent where KVM is not wanted. */
 export const nodeKvmUsable = {
   name: "blixard.node.kvm.usable",
   prometheusName: "blixard_node_kvm_usable",
   instrument: "gauge",
   unit: "{state}",
   valueType: "int",
-  brief: "Whether a guest ran under KVM when the node was probed (1) or not (0).",
+  brief: "Whether a guest ran under KVM when the node was probed (1) or not (0); absent where KVM is not wanted.",
   attributes: {}
 } as const;
 
@@ -1912,6 +1912,48 @@ export const vmUptime = {
   unit: "s",
   valueType: "double",
   brief: "Time since the guest that runs now was started.",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "required"
+    }
+  },
+  seriesLimit: 50000
+} as const;
+
+/** Whether the VM is down although it should run (1), its state being `failed`, or not (0). */
+export const vmFailed = {
+  name: "blixard.vm.failed",
+  prometheusName: "blixard_vm_failed",
+  instrument: "gauge",
+  unit: "{state}",
+  valueType: "int",
+  brief: "Whether the VM is down although it should run (1), its state being `failed`, or not (0).",
+  attributes: {
+    "blixard.vm.id": {
+      type: "string",
+      requirement: "required"
+    },
+    "blixard.vm.name": {
+      type: "string",
+      requirement: "required"
+    }
+  },
+  seriesLimit: 50000
+} as const;
+
+/** Times that the VM was started again after its guest had ended; counted on by a node that restarts. */
+export const vmRecoveries = {
+  name: "blixard.vm.recoveries",
+  prometheusName: "blixard_vm_recoveries_total",
+  instrument: "counter",
+  unit: "{restart}",
+  valueType: "int",
+  brief: "Times that the VM was started again after its guest had ended; counted on by a node that restarts.",
   attributes: {
     "blixard.vm.id": {
       type: "string",

@@ -115,7 +115,7 @@ describe("probing this host", () => {
 
   it("runs nothing when KVM is not wanted", async () => {
     const choice = await probeAccelerator({ ...options, accelerator: "tcg", qemuPath: "/nowhere/qemu" });
-    assert.deepEqual(choice, { accelerator: "tcg", reason: "configured; KVM was not tried", kvmUsable: false });
+    assert.deepEqual(choice, { accelerator: "tcg", reason: "configured; KVM was not tried", kvmUsable: undefined });
   });
 
   it("says that the device is missing, and starts no QEMU for it", async () => {

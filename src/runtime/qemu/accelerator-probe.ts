@@ -41,7 +41,8 @@ export type ConfiguredAccelerator = "auto" | "kvm" | "tcg";
 export interface AcceleratorChoice {
   readonly accelerator: "kvm" | "tcg";
   readonly reason: string;
-  readonly kvmUsable: boolean;
+  /** Undefined: it was not tried. */
+  readonly kvmUsable: boolean | undefined;
 }
 
 export interface KvmVerdict {
@@ -89,7 +90,7 @@ export async function probeAccelerator(options: ProbeAcceleratorOptions): Promis
 /** @param kvm undefined when it was not tried */
 export function planAccelerator(configured: ConfiguredAccelerator, kvm: KvmVerdict | undefined): AcceleratorChoice {
   if (configured === "tcg") {
-    return { accelerator: "tcg", reason: "configured; KVM was not tried", kvmUsable: false };
+    return { accelerator: "tcg", reason: "configured; KVM was not tried", kvmUsable: undefined };
   }
   const { usable, reason } = kvm ?? { usable: false, reason: "KVM was not tried" };
   if (configured === "kvm" && !usable) {

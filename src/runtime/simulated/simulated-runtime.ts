@@ -44,7 +44,7 @@ export function createSimulatedRuntime(options: SimulatedRuntimeOptions): Simula
         driver: "simulated",
         accelerator: "none",
         acceleratorReason: "simulated machines run nothing",
-        kvmUsable: false,
+        kvmUsable: undefined,
         hypervisorVersion: "simulated",
         machineType: "none",
       };
