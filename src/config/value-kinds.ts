@@ -210,6 +210,11 @@ export function formatSocketAddress({ host, port }: SocketAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Whether it stands for all addresses of a machine: one to listen on, and none to call. */
+export function isWildcardHost(host: string): boolean {
+  return host === "0.0.0.0" || /^[0:]+$/.test(host);
+}
+
 /** How others reach a listener. */
 export interface AdvertisedAddress {
   readonly host: string;
@@ -225,7 +230,7 @@ export const advertisedAddress: ValueKind<AdvertisedAddress> = customText({
   parse(value) {
     const withPort = parseSocketAddress(value);
     const host = withPort?.host ?? parseSocketAddress(`${isIP(value) === 6 ? `[${value}]` : value}:0`)?.host;
-    if (host === undefined || withPort?.port === 0 || host === "0.0.0.0" || /^[0:]+$/.test(host)) return undefined;
+    if (host === undefined || withPort?.port === 0 || isWildcardHost(host)) return undefined;
     return { host, port: withPort?.port };
   },
   show: ({ host, port }) => (port === undefined ? host : formatSocketAddress({ host, port })),

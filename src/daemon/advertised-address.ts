@@ -5,8 +5,12 @@
  */
 import { readFile } from "node:fs/promises";
 import { hostname, type NetworkInterfaceInfo, networkInterfaces } from "node:os";
-import type { AdvertisedAddress, SocketAddress } from "#config/value-kinds.ts";
-import { formatSocketAddress } from "#config/value-kinds.ts";
+import {
+  type AdvertisedAddress,
+  formatSocketAddress,
+  isWildcardHost,
+  type SocketAddress,
+} from "#config/value-kinds.ts";
 
 export interface MachineAddresses {
   readonly hostName: string;
@@ -27,12 +31,8 @@ export function planAdvertisedAddress(
   if (advertise !== undefined) {
     return formatSocketAddress({ host: advertise.host, port: advertise.port ?? listening.port });
   }
-  const host = isWildcard(listening.host) ? ownAddress(machine) : listening.host;
+  const host = isWildcardHost(listening.host) ? ownAddress(machine) : listening.host;
   return formatSocketAddress({ host, port: listening.port });
-}
-
-function isWildcard(host: string): boolean {
-  return host === "0.0.0.0" || /^[0:]+$/.test(host);
 }
 
 function ownAddress({ hostName, defaultInterface, addresses }: MachineAddresses): string {

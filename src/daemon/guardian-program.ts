@@ -47,5 +47,7 @@ export async function becomeGuardian(config: Config): Promise<never> {
     ],
     Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined)),
   );
-  throw new BlixardError("INTERNAL", "this Node cannot replace a process by another program");
+  throw new BlixardError("INTERNAL", "this Node cannot replace a process by another program", {
+    hint: "run it on the Node that Blixard comes with",
+  });
 }

@@ -5,6 +5,7 @@
  */
 import { stat } from "node:fs/promises";
 import type { Config } from "#config/config.ts";
+import { formatSocketAddress, isWildcardHost } from "#config/value-kinds.ts";
 import type { Clock } from "#model/clock.ts";
 import type { MetricsEndpoint } from "#model/node.ts";
 import { Secret } from "#model/secret.ts";
@@ -70,7 +71,7 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   const listening = { host: config.bind.host, port: address.port };
   const advertised = planAdvertisedAddress(config.advertise, listening, await readMachineAddresses());
   return {
-    url: `${scheme}://${hostForUrl(address.host)}:${address.port}${PAGE_PATH}`,
+    url: `${scheme}://${formatSocketAddress({ host: ownHost(address.host), port: address.port })}${PAGE_PATH}`,
     advertised: { address: advertised, scheme, path: PAGE_PATH },
     discoveryUrl: `${scheme}://${advertised}${DISCOVERY_PATH}`,
     async close() {
@@ -148,9 +149,8 @@ async function fingerprintOf(files: TlsFiles): Promise<string> {
   return JSON.stringify(facts.map((fact) => [fact?.ino, fact?.size, fact?.mtimeMs]));
 }
 
-/** A wildcard address is no address to call: this machine's own is. */
-function hostForUrl(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
+/** By which this machine calls itself. */
+function ownHost(host: string): string {
+  if (!isWildcardHost(host)) return host;
+  return host.includes(":") ? "::1" : "127.0.0.1";
 }

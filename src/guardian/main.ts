@@ -17,8 +17,10 @@ const now = (): number => Date.now();
 
 const SIGTERM_EXIT_CODE = 143;
 
+/** Known before the arguments are checked: it says to whom their mistakes are told. */
+const isService = process.argv.includes("--service");
+
 let guardian: Guardian | undefined;
-let isService = false;
 let lastWord: Promise<void> | undefined;
 
 /** Its guests die with it: once it serves, it goes on whatever goes wrong inside. */
@@ -72,14 +74,13 @@ function startFromArguments(): Promise<Guardian> {
     options: {
       "state-dir": { type: "string" },
       socket: { type: "string" },
-      service: { type: "boolean", default: false },
+      service: { type: "boolean" },
       "idle-timeout-ms": { type: "string", default: "60000" },
       // For tests: another boot, another clock.
       "boot-id": { type: "string", default: readBootId() },
       "uptime-file": { type: "string", default: "/proc/uptime" },
     },
   });
-  isService = values.service;
   const identity = readIdentity(process.pid);
   const stateDir = values["state-dir"];
   const socketPath = values.socket;

@@ -12,8 +12,8 @@ import { BlixardError } from "#model/errors.ts";
 export interface FindToolOptions {
   /** Folders to search, as in `PATH`. */
   readonly path: string;
-  /** The cache of `findCacheDir`. */
-  readonly cacheDir: string;
+  /** The cache of `findCacheDir`; absent: not searched. */
+  readonly cacheDir?: string;
 }
 
 /** Debian packages by tool, for the hint. */
@@ -38,22 +38,24 @@ const cacheFolders = ["root/usr/bin", "root/usr/sbin", "root/bin"];
  * @param name a bare name, or an absolute path, which is only checked
  * @throws BlixardError TOOL_MISSING
  */
-export function findTool(name: string, options: FindToolOptions): string {
+export function findTool(name: string, { path, cacheDir }: FindToolOptions): string {
   const candidates = isAbsolute(name)
     ? [name]
     : [
-        ...options.path.split(delimiter).filter((folder) => isAbsolute(folder)),
-        ...cacheFolders.map((folder) => join(options.cacheDir, folder)),
+        ...path.split(delimiter).filter((folder) => isAbsolute(folder)),
+        ...(cacheDir === undefined ? [] : cacheFolders.map((folder) => join(cacheDir, folder))),
       ].map((folder) => join(folder, name));
   const found = candidates.find(isExecutable);
   if (found !== undefined) return found;
+  throw new BlixardError("TOOL_MISSING", `${name} is missing or cannot be executed`, { hint: hintFor(name, cacheDir) });
+}
+
+function hintFor(name: string, cacheDir: string | undefined): string {
   const packageName = packages[name];
-  throw new BlixardError("TOOL_MISSING", `${name} is missing or cannot be executed`, {
-    hint:
-      packageName === undefined
-        ? "run `npm run setup` as the node's user, or set its path in the configuration"
-        : `install the Debian package ${packageName}, or run \`npm run setup\` as the node's user (looked for on PATH and in ${options.cacheDir})`,
-  });
+  if (packageName === undefined) return "run `npm run setup` as the node's user, or set its path in the configuration";
+  return cacheDir === undefined
+    ? `install the Debian package ${packageName} (looked for on PATH)`
+    : `install the Debian package ${packageName}, or run \`npm run setup\` as the node's user (looked for on PATH and in ${cacheDir})`;
 }
 
 /** `$BLIXARD_CACHE_DIR`, else `blixard` below the user's cache directory. */

@@ -46,9 +46,11 @@ describe("the service manager", () => {
     await assert.rejects(notifyServiceManager("stopping", { environment }), {
       code: "INTERNAL",
       message: "the service manager cannot be told STOPPING=1: no such socket",
+      hint: "a unit whose service is not root's needs NotifyAccess=all",
     });
     await assert.rejects(notifyServiceManager("ready", { environment: { ...environment, PATH: "" } }), {
       code: "TOOL_MISSING",
+      hint: "install the Debian package systemd (looked for on PATH)",
     });
   });
 });

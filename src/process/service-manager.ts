@@ -7,7 +7,7 @@
  * `NotifyAccess=main` and takes nothing from guests. Without that right the unit needs `NotifyAccess=all`.
  */
 import { BlixardError } from "#model/errors.ts";
-import { findTool, type FindToolOptions } from "./find-tool.ts";
+import { findTool } from "./find-tool.ts";
 import { runCommand } from "./run.ts";
 
 export type ServiceState = "ready" | "stopping";
@@ -29,14 +29,15 @@ const assignments: Readonly<Record<ServiceState, string>> = { ready: "READY=1", 
 export async function notifyServiceManager(state: ServiceState, options: NotifyOptions): Promise<void> {
   const { NOTIFY_SOCKET: socket, PATH: path = "" } = options.environment;
   if (socket === undefined || socket === "") return;
-  const tools: FindToolOptions = { path, cacheDir: "/nonexistent" };
   const { code, stderr } = await runCommand({
-    command: findTool("systemd-notify", tools),
+    command: findTool("systemd-notify", { path }),
     args: ["--no-block", assignments[state], ...(options.status === undefined ? [] : [`STATUS=${options.status}`])],
     environment: { PATH: path, NOTIFY_SOCKET: socket },
     timeoutMs: TIMEOUT_MS,
   });
   if (code !== 0) {
-    throw new BlixardError("INTERNAL", `the service manager cannot be told ${assignments[state]}: ${stderr.trim()}`);
+    throw new BlixardError("INTERNAL", `the service manager cannot be told ${assignments[state]}: ${stderr.trim()}`, {
+      hint: "a unit whose service is not root's needs NotifyAccess=all",
+    });
   }
 }

@@ -33,11 +33,15 @@ export function readTracerProvider(provider: NodeReader, context: FileContext): 
   const ratio = sampler === undefined ? 1 : readSampler(sampler);
   context.set(`${TRACING}.sampling_ratio`, String(ratio), sampler?.at ?? provider.at);
   const generator = provider.map("id_generator");
-  const [made = ""] = generator?.names ?? [];
-  if (made === "random" || made === "xray") context.set(`${TRACING}.id_generator`, made, generator?.at ?? provider.at);
-  else generator?.warn(generator.at, `${generator.path} has no effect: it knows random and xray`);
+  if (generator !== undefined) readIdGenerator(generator, context);
   provider.unsupported("tracer_configurator/development", "all spans of the node are recorded");
   provider.end();
+}
+
+function readIdGenerator(generator: NodeReader, context: FileContext): void {
+  const made = generator.names.join();
+  if (made === "random" || made === "xray") context.set(`${TRACING}.id_generator`, made, generator.at);
+  else generator.warn(generator.at, `${generator.path} has no effect: it knows random and xray`);
 }
 
 export function readLoggerProvider(provider: NodeReader, context: FileContext): void {

@@ -65,35 +65,22 @@ beforeEach(() => {
 });
 
 describe("the link to the guardian", () => {
-  it("tells the end of a guardian that is dead when its connection closes", async () => {
-    const first = new FakeGuardian(gone);
-    const link = linkTo(first, new FakeGuardian(successor));
-    await link.start();
-    first.hangUp();
-    await waitFor("the next guardian", () => reconnections.length === 1);
-    assert.equal(toldExits(), 1);
-    await link.stop();
-  });
-
-  it("tells it too when the process still dies as its connection closes", async () => {
-    const first = new FakeGuardian(alive);
-    const link = linkTo(first, new FakeGuardian(successor));
-    await link.start();
-    first.hangUp();
-    await waitFor("the next guardian", () => reconnections.length === 1);
-    assert.equal(toldExits(), 1);
-    await link.stop();
-  });
-
-  it("tells one end, however often the next guardian cannot be reached", async () => {
-    const first = new FakeGuardian(gone);
-    const link = linkTo(first, undefined, undefined, new FakeGuardian(successor));
-    await link.start();
-    first.hangUp();
-    await waitFor("the next guardian", () => reconnections.length === 1);
-    assert.equal(toldExits(), 1);
-    await link.stop();
-  });
+  const lost = [
+    ["tells the end of a guardian that is dead when its connection closes", gone, 0],
+    ["tells it too when the process still dies as its connection closes", alive, 0],
+    ["tells one end, however often the next guardian cannot be reached", gone, 2],
+  ] as const;
+  for (const [promise, identity, failures] of lost) {
+    it(promise, async () => {
+      const first = new FakeGuardian(identity);
+      const link = linkTo(first, ...Array.from({ length: failures }, () => undefined), new FakeGuardian(successor));
+      await link.start();
+      first.hangUp();
+      await waitFor("the next guardian", () => reconnections.length === 1);
+      assert.equal(toldExits(), 1);
+      await link.stop();
+    });
+  }
 
   it("tells no end when only the connection broke off", async () => {
     const [first, again] = [new FakeGuardian(alive), new FakeGuardian(alive)];

@@ -13,7 +13,7 @@ import { shapeOfCredentials } from "./header-shape.ts";
 import { inOrder } from "./in-order.ts";
 import type { SendObservation } from "./observations.ts";
 import { resultsOf, withoutCredentials } from "./read-back.ts";
-import { diagnoseDuplicates, diagnosePage } from "./scrape-checks.ts";
+import { checkDuplicates, diagnoseDuplicates, diagnosePage } from "./scrape-checks.ts";
 
 const subject: Subject = {
   signals: ["metrics"],
@@ -318,6 +318,24 @@ describe("the scrape", () => {
     ] as const) {
       assert.equal(diagnoseDuplicates(pushed, scraped, options).outcome, "ok");
     }
+  });
+
+  test("Prometheus is asked for an instance of any name", async () => {
+    const asked: string[] = [];
+    const verdict = await checkDuplicates({
+      prometheusUrl: "http://prometheus:9090/",
+      identity: { job: "blixard", instance: 'rack "7" \\ 3' },
+      discoveryUrl: undefined,
+      pushed: undefined,
+      fetch: async (url) => {
+        asked.push(new URL(url).searchParams.get("query") ?? "");
+        return { statusCode: 200, body: Buffer.from("{}"), contentType: "", dateMs: undefined };
+      },
+      signal: new AbortController().signal,
+    });
+    assert.equal(verdict.outcome, "ok");
+    assert.equal(asked.length, 2);
+    for (const query of asked) assert.ok(query.includes(String.raw`instance="rack \"7\" \\ 3"`), query);
   });
 
   test("a scrape under other labels than OTLP's is advised to discover its targets, unless there is no OTLP", () => {

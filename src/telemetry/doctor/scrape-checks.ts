@@ -76,15 +76,17 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
     return resultsOf((await fetch(url, signal)).body);
   };
   const metric = telemetrySeriesLimit.prometheusName;
+  // Operators may give any text: JSON's quotes and escapes are PromQL's.
+  const instance = JSON.stringify(identity.instance);
   const isUp = "on (job, instance) up";
   try {
     const pushed =
       options.pushed === undefined
-        ? await ask(`count by (job, instance) (${metric}{instance="${identity.instance}"} unless ${isUp})`)
+        ? await ask(`count by (job, instance) (${metric}{instance=${instance}} unless ${isUp})`)
         : [options.pushed];
     // The page's target_info says whose page it is, whatever `instance` is.
     const scraped = await ask(
-      `count by (job, instance) (${metric} and ${isUp} and on (job, instance) (target_info{service_instance_id="${identity.instance}"} or up{instance="${identity.instance}"}))`,
+      `count by (job, instance) (${metric} and ${isUp} and on (job, instance) (target_info{service_instance_id=${instance}} or up{instance=${instance}}))`,
     );
     return diagnoseDuplicates(pushed, scraped, options);
   } catch (error) {
