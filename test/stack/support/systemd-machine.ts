@@ -93,7 +93,9 @@ export class SystemdMachine implements AsyncDisposable {
     if (process.getuid?.() !== 0 || !existsSync(SYSTEMD) || groups === undefined)
       throw new Error(`a machine with systemd takes root, ${SYSTEMD} and a mounted cgroup2`);
     const top = await mkdtemp(join(tmpdir(), "blixard-machine-"));
-    const holder = spawn("unshare", ["--mount", "--propagation=private", "sh", "-c", HOLD, "sh", top], {
+    // A run of the stack has a root of mounts, through which no overlay looks: process 1 has the machine's.
+    const onMachine = ["--target=1", "--root", "--wd", "--", "unshare", "--mount", "--propagation=private"];
+    const holder = spawn("nsenter", [...onMachine, "sh", "-c", HOLD, "sh", top], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     const cgroup = join(groups, `blixard-machine-${process.pid}-${holder.pid}`);
