@@ -136,6 +136,7 @@ async function findBackends(programs: ReadonlyMap<BackendName, string>): Promise
 async function findBackend(name: BackendName, given: string | undefined): Promise<Backend> {
   if (given !== undefined) return { path: given, version: "given" };
   if (name === "prometheus") return findDebianPrometheus();
+  if (name === "systemd") return findSystemd();
   try {
     const { path, version } = await ensureProgram(name === "prometheus3" ? "prometheus" : name);
     return { path, version };
@@ -149,6 +150,17 @@ async function findDebianPrometheus(): Promise<Backend> {
   if (!existsSync(path)) return { missing: `there is no ${path}: npm run setup` };
   const { stdout } = await promisify(execFile)(path, ["--version"]);
   return { path, version: /version ([^ +(]+)/.exec(stdout)?.[1] ?? "unknown" };
+}
+
+/** What a machine with a systemd of its own takes: see test/stack/support/systemd-machine.ts. */
+async function findSystemd(): Promise<Backend> {
+  const path = "/lib/systemd/systemd";
+  if (!existsSync(path)) return { missing: `there is no ${path}` };
+  if (process.getuid?.() !== 0) return { missing: "it takes root" };
+  if (!readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup2 "))
+    return { missing: "no cgroup2 is mounted" };
+  const { stdout } = await promisify(execFile)(path, ["--version"]);
+  return { path, version: /^systemd (\d+)/.exec(stdout)?.[1] ?? "unknown" };
 }
 
 /** The causes too, in one line. */

@@ -4,6 +4,7 @@ import { copyFile, cp, mkdir, readFile, realpath, symlink, writeFile } from "nod
 import { basename, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
+import { useBackend } from "#test/stack/support/backends.ts";
 import { demoImage } from "#test/support/demo-image.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { describeUnits, SystemdMachine } from "#test/stack/support/systemd-machine.ts";
@@ -31,11 +32,14 @@ interface Vm {
   };
 }
 
-describe("under systemd", () => {
+let missing: string | undefined;
+const systemd = useBackend({ skip: (reason) => (missing = reason) }, "systemd") ?? "";
+
+describe("under systemd", { skip: missing ?? false }, () => {
   let machine: SystemdMachine;
 
   before(async () => {
-    machine = await SystemdMachine.create();
+    machine = await SystemdMachine.create(systemd);
     await install(machine);
     await machine.boot();
     await machine.run("systemctl", "enable", "--now", "blixard").catch(async (error: unknown) => {

@@ -15,6 +15,7 @@ export const backendPurposes = {
   prometheus3: "the Prometheus of today: native histograms, OTLP",
   loki: "logs",
   tempo: "traces in Grafana's way",
+  systemd: "the machine's own, as process 1 over the units of deploy/systemd",
 } as const;
 
 export type BackendName = keyof typeof backendPurposes;

@@ -19,7 +19,6 @@ export interface CommandResult {
 }
 
 const TIMEOUT_MS = 120_000;
-const SYSTEMD = "/lib/systemd/systemd";
 
 // Holds the file system, over boots: everything that is written lies in the memory of one tmpfs.
 const HOLD = `set -e
@@ -72,26 +71,27 @@ mkdir -p old
 pivot_root . old
 umount -l /old
 exec env -i container=test PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
-  ${SYSTEMD} --system --unit=basic.target --log-target=console --show-status=0`;
+  "$2" --system --unit=basic.target --log-target=console --show-status=0`;
 
 export class SystemdMachine implements AsyncDisposable {
+  readonly #systemd: string;
   readonly #top: string;
   readonly #holder: ChildProcess;
   readonly #cgroup: string;
   #unshare: ChildProcess | undefined;
   #console = "";
 
-  private constructor(top: string, holder: ChildProcess, cgroup: string) {
+  private constructor(systemd: string, top: string, holder: ChildProcess, cgroup: string) {
+    this.#systemd = systemd;
     this.#top = top;
     this.#holder = holder;
     this.#cgroup = cgroup;
   }
 
-  /** @throws where the machine lacks what it takes */
-  static async create(): Promise<SystemdMachine> {
+  /** @throws where the machine lacks what it takes: root and a mounted cgroup2 */
+  static async create(systemd: string): Promise<SystemdMachine> {
     const groups = findControlGroups();
-    if (process.getuid?.() !== 0 || !existsSync(SYSTEMD) || groups === undefined)
-      throw new Error(`a machine with systemd takes root, ${SYSTEMD} and a mounted cgroup2`);
+    if (groups === undefined) throw new Error("a machine with systemd takes a mounted cgroup2");
     const top = await mkdtemp(join(tmpdir(), "blixard-machine-"));
     // A run of the stack has a root of mounts, through which no overlay looks: process 1 has the machine's.
     const onMachine = ["--target=1", "--root", "--wd", "--", "unshare", "--mount", "--propagation=private"];
@@ -99,7 +99,7 @@ export class SystemdMachine implements AsyncDisposable {
       stdio: ["pipe", "pipe", "inherit"],
     });
     const cgroup = join(groups, `blixard-machine-${process.pid}-${holder.pid}`);
-    const machine = new SystemdMachine(top, holder, cgroup);
+    const machine = new SystemdMachine(systemd, top, holder, cgroup);
     try {
       await mkdir(cgroup);
       await Promise.race([once(holder.stdout, "data"), endOf(holder)]);
@@ -134,7 +134,7 @@ export class SystemdMachine implements AsyncDisposable {
       "--cgroup",
       "--net",
     ];
-    const inside = ["unshare", ...namespaces, "--", "sh", "-c", BOOT, "sh", join(this.#top, "root")];
+    const inside = ["unshare", ...namespaces, "--", "sh", "-c", BOOT, "sh", join(this.#top, "root"), this.#systemd];
     // The control group's path is of this side, so it is joined before the mounts are others.
     const enter = `echo $$ > "$1/cgroup.procs"; shift; exec nsenter --target=${this.#holder.pid} --mount -- "$@"`;
     this.#unshare = spawn("sh", ["-c", enter, "sh", this.#cgroup, ...inside], { stdio: ["ignore", "pipe", "pipe"] });
