@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { waitFor } from "#test/support/wait-for.ts";
 
 export interface CommandResult {
@@ -98,7 +98,7 @@ export class SystemdMachine implements AsyncDisposable {
     const holder = spawn("nsenter", [...onMachine, "sh", "-c", HOLD, "sh", top], {
       stdio: ["pipe", "pipe", "inherit"],
     });
-    const cgroup = join(groups, `blixard-machine-${process.pid}-${holder.pid}`);
+    const cgroup = join(groups, basename(top));
     const machine = new SystemdMachine(systemd, top, holder, cgroup);
     try {
       await mkdir(cgroup);
