@@ -9,10 +9,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePort } from "../test/support/free-port.ts";
 import { fullConfiguration, liveFully, placeVariables } from "../test/support/full-life.ts";
 import { startOtlpReceiver } from "../test/support/otlp-receiver.ts";
 import { TestNode } from "../test/support/test-node.ts";
@@ -112,12 +112,6 @@ async function answers(port: number): Promise<boolean> {
     const { cause } = error as { readonly cause?: { readonly code?: string } };
     return cause?.code !== "ECONNREFUSED";
   }
-}
-
-async function freePort(): Promise<number> {
-  await using server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return (server.address() as AddressInfo).port;
 }
 
 interface Advice {

@@ -5,13 +5,12 @@
  * sources with their links to each other.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFile, readdir, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { importDemoImage } from "#test/support/demo-image.ts";
+import { freePort } from "#test/support/free-port.ts";
 import {
   grafanaDir,
   gridItemsOf,
@@ -382,13 +381,3 @@ otlp_endpoint = "${receiver.grpcEndpoint}"
       }
   });
 });
-
-/** Of a page that comes back at its place. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

@@ -7,11 +7,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { findCacheDir, toolFolders } from "../../scripts/setup/cache-dir.mjs";
 import { importDemoImage } from "#test/support/demo-image.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { TestNode } from "#test/support/test-node.ts";
 
@@ -107,12 +106,4 @@ export class DocumentSession implements AsyncDisposable {
     await this.#node[Symbol.asyncDispose]();
     await this.receiver[Symbol.asyncDispose]();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 }

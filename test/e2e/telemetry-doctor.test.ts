@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { telemetryCanary, telemetrySeriesLimit } from "#gen/telemetry/metrics.ts";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
-import { freePort } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "#test/support/otlp-receiver.ts";
 import { runCli, TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";

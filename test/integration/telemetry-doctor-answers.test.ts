@@ -8,11 +8,11 @@ import {
   diagnose,
   doctorOf,
   everySignalTo,
-  freePort,
   receiverFor,
   startHttp,
   startSilence,
 } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 
 test("what a receiver says of the canary is told as what it means", async (context) => {
   const html = { "content-type": "text/html; charset=utf-8" };

@@ -16,12 +16,12 @@ import {
   diagnose,
   everySignalTo,
   finding,
-  freePort,
   receiverFor,
   startBlackHole,
   startHttp,
   startSilence,
 } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certificate.ts";
 import { expiredCertificate, oddKey, strangersCertificate } from "#test/support/odd-certificates.ts";
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { freePort } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { TestNode } from "#test/support/test-node.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { askDoctorOf, assertNothingFound, assertOnlyFinding, type DoctorsWord } from "./support/ask-doctor.ts";

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
-import { freePort } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { loopbackCertificate, loopbackKey } from "#test/support/loopback-certificate.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import {

@@ -21,6 +21,7 @@ import { Server, ServerCredentials, status, type sendUnaryData, type ServerUnary
 import { Span_SpanKind } from "#gen/otlp/opentelemetry/proto/trace/v1/trace_pb.ts";
 import type { OtlpSignal } from "#telemetry/otlp/destination.ts";
 import { forwardOtlp } from "./otlp-forward.ts";
+import { otlpService } from "./otlp-services.ts";
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedPoint, type ReceivedSpan } from "./otlp-receiver.ts";
 
 export interface DatadogAgentDouble extends AsyncDisposable {
@@ -63,12 +64,6 @@ export interface DatadogMetric {
   readonly exactExtremes?: boolean;
 }
 
-const SERVICES: Readonly<Record<OtlpSignal, string>> = {
-  traces: "opentelemetry.proto.collector.trace.v1.TraceService",
-  metrics: "opentelemetry.proto.collector.metrics.v1.MetricsService",
-  logs: "opentelemetry.proto.collector.logs.v1.LogsService",
-};
-
 export async function startDatadogAgentDouble(options: DatadogAgentDoubleOptions = {}): Promise<DatadogAgentDouble> {
   const startUnixNano = BigInt(Date.now()) * 1_000_000n;
   const received = await startOtlpReceiver();
@@ -107,17 +102,7 @@ type Take = (
 
 async function startGrpc(signals: readonly OtlpSignal[], port: number, take: Take) {
   const server = new Server();
-  const passBytes = (bytes: Buffer): Buffer => bytes;
   for (const signal of signals) {
-    const method = {
-      path: `/${SERVICES[signal]}/Export`,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: passBytes,
-      requestDeserialize: passBytes,
-      responseSerialize: passBytes,
-      responseDeserialize: passBytes,
-    };
     const handler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void => {
       take(signal, "grpc", call.request, { "content-type": "application/x-protobuf" }).then(
         ({ statusCode, body }) =>
@@ -125,7 +110,7 @@ async function startGrpc(signals: readonly OtlpSignal[], port: number, take: Tak
         (error: unknown) => reply({ code: status.UNAVAILABLE, details: String(error) }),
       );
     };
-    server.addService({ Export: method }, { Export: handler });
+    server.addService(otlpService(signal), { Export: handler });
   }
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, actual) =>

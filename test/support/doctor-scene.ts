@@ -130,17 +130,6 @@ export async function startBlackHole(context: Pick<TestContext, "after">): Promi
   throw new Error("the backlog never fills");
 }
 
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 export async function receiverFor(
   context: Pick<TestContext, "after">,
   options: OtlpReceiverOptions = {},

@@ -21,6 +21,7 @@ import type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts
 import { exportResponse, retryInfoStatus, type BodyEncoding } from "./otlp-answers.ts";
 import { readOtlpJson } from "./otlp-json.ts";
 import { checkLogs, checkMetrics, checkTraces } from "./otlp-checks.ts";
+import { otlpService } from "./otlp-services.ts";
 
 export type { ReceivedLog, ReceivedPoint, ReceivedSpan } from "./otlp-collect.ts";
 
@@ -79,11 +80,6 @@ export interface OtlpReceiverOptions {
   readonly grpcPort?: number;
 }
 
-const SERVICES: Readonly<Record<OtlpSignal, string>> = {
-  traces: "opentelemetry.proto.collector.trace.v1.TraceService",
-  metrics: "opentelemetry.proto.collector.metrics.v1.MetricsService",
-  logs: "opentelemetry.proto.collector.logs.v1.LogsService",
-};
 const SIGNALS = ["traces", "metrics", "logs"] as const;
 const DEFAULT_DEADLINE_MS = 15_000;
 
@@ -248,19 +244,7 @@ async function startGrpc(
   tls: OtlpReceiverOptions["tls"],
 ): Promise<{ server: Server; port: number }> {
   const server = new Server();
-  const passBytes = (bytes: Buffer): Buffer => bytes;
   for (const signal of SIGNALS) {
-    const definition = {
-      Export: {
-        path: `/${SERVICES[signal]}/Export`,
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: passBytes,
-        requestDeserialize: passBytes,
-        responseSerialize: passBytes,
-        responseDeserialize: passBytes,
-      },
-    };
     const handler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void => {
       const headers = Object.fromEntries(
         Object.entries(call.metadata.getMap()).map(([key, value]) => [key, String(value)]),
@@ -276,7 +260,7 @@ async function startGrpc(
       answerGrpc(state, signal, call.request, reply);
       changed(state);
     };
-    server.addService(definition, { Export: handler });
+    server.addService(otlpService(signal), { Export: handler });
   }
   const credentials =
     tls === undefined

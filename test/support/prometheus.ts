@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { findCacheDir } from "../../scripts/setup/cache-dir.mjs";
+import { freePort } from "./free-port.ts";
 import { createPrometheusApi, type PrometheusApi } from "./prometheus-api.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -70,13 +70,4 @@ ${target === undefined ? "" : staticTarget(new URL(target))}${scrapeConfig}`,
 
 function staticTarget({ host, protocol }: URL): string {
   return `    scheme: ${protocol.slice(0, -1)}\n    static_configs: [{ targets: ['${host}'] }]\n`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

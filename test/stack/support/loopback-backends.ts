@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "#test/support/doctor-scene.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { createPrometheusApi, type PrometheusApi } from "#test/support/prometheus-api.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createJaegerApi, type JaegerApi } from "./trace-backends.ts";
