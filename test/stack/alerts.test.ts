@@ -73,6 +73,11 @@ test("a guest that crashes again and again: the alert fires, and is gone when th
   await cluster.run("vm create loops --image demo --cmdline blixard.workload=crash");
   const alert = await firing("BlixardVmCrashLooping");
   assertHelps(alert);
+  assert.deepEqual(
+    [alert.labels["blixard_vm_name"], alert.labels["blixard_vm_id"], alert.annotations["run"]],
+    ["loops", (await cluster.vm("loops")).id, "blixard vm get loops"],
+  );
+  assert.match(alert.annotations["summary"] ?? "", /^VM loops on blixard /);
   assert.equal((await cluster.vm("web")).status.state, "VM_STATE_RUNNING");
   await cluster.run("vm delete loops --force --wait");
   await until("the crash loop to be over", async () => (await find("BlixardVmCrashLooping")) === undefined);

@@ -15,7 +15,7 @@ export type Expression =
   | { readonly kind: "number" }
   | { readonly kind: "string"; readonly value: string }
   | { readonly kind: "selector"; readonly metric: string | undefined; readonly matchers: readonly Matcher[] }
-  | { readonly kind: "negation" | "range" | "subquery"; readonly of: Expression }
+  | { readonly kind: "negation" | "range" | "subquery" | "offset"; readonly of: Expression }
   | { readonly kind: "call"; readonly name: string; readonly parameters: readonly Expression[] }
   | {
       readonly kind: "aggregation";
@@ -132,6 +132,7 @@ export function parsePromql(text: string): Expression {
       else if (accept("offset")) {
         accept("-");
         next();
+        result = { kind: "offset", of: result };
       } else if (accept("@")) {
         if (next().kind === "name") labels();
       } else return result;

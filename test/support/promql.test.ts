@@ -21,6 +21,7 @@ describe("expressions that the registry bears out", () => {
     'absent(blixard_vm_operation_duration_seconds_count{error_type=""}) or up @ end() offset -5m unless up == bool 1 or vector(1)',
     "avg_over_time(up[5m:30s]) * on (job, instance) group_left (service_version) blixard_node_build_info",
     'rate({__name__=~"blixard_telemetry_.*_dropped_total"}[5m])',
+    'sum by (job) ((blixard_vm_restarts_total{job="a"} unless blixard_vm_restarts_total{job="a"} offset 5m) or increase(blixard_vm_restarts_total{job="a"}[5m]))',
     "-2 ^ 2 % 0x1F + .5e3 * time() - Inf # a comment",
   ];
   for (const expression of good) {
@@ -37,6 +38,9 @@ describe("what an expression gets wrong is said", () => {
     ['increase(blixard_vm_operation_duration_seconds_bucket{le="20"}[5m])', /never "20"/],
     ["blixard_vm_operation_duration_seconds", /is a histogram/],
     ["sum(blixard_vm_restarts_total)", /only grows/],
+    ["blixard_vm_restarts_total unless blixard_vm_restarts_total", /only grows/],
+    ["blixard_vm_restarts_total unless blixard_vm_downtime_seconds_total offset 5m", /only grows/],
+    ["blixard_vm_count unless blixard_vm_count offset 5m", /is a gauge/],
     ["rate(blixard_vm_count[5m])", /is a gauge/],
     ["histogram_quantile(0.9, sum(rate(blixard_vm_placement_duration_seconds_bucket[5m])))", /le is lost/],
     ["sum by (node) (blixard_vm_count)", /names node/],

@@ -7,6 +7,7 @@
  *
  * It knows no types of values (promtool does that), and no values of labels but those of closed sets.
  */
+import { isDeepStrictEqual } from "node:util";
 import { prometheusLabelName, prometheusMetricName } from "../../src/telemetry/exposition/prometheus-names.ts";
 import type { AttributeReference, Registry } from "../../scripts/generate/registry.ts";
 import { type Expression, type LabelList, type Matcher, parsePromql } from "./promql-parser.ts";
@@ -149,6 +150,7 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
       case "negation":
         return labelsOf(expression.of, undefined);
       case "range":
+      case "offset":
         return labelsOf(expression.of, reader);
       case "subquery":
         return labelsOf(expression.of, undefined);
@@ -271,7 +273,10 @@ export function checkPromql(text: string, catalogue: Catalogue): PromqlReport {
   }
 
   function ofBinary({ operator, left, right, matching, group }: Extract<Expression, { kind: "binary" }>): Labels {
-    const [one, other] = [labelsOf(left, undefined), labelsOf(right, undefined)];
+    // What was not there before has counted from zero since: its value is its increase.
+    const isNew = operator === "unless" && right.kind === "offset" && isDeepStrictEqual(left, right.of);
+    const reader = isNew ? "increase" : undefined;
+    const [one, other] = [labelsOf(left, reader), labelsOf(right, reader)];
     if (one.scalar === true) return other;
     if (other.scalar === true) return one;
     if (operator === "or")
