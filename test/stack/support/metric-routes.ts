@@ -119,20 +119,12 @@ interface MatrixSeries {
 /** Values that tell how long ago something was when they were asked for: that is another time on each way. */
 const OF_THE_MOMENT: ReadonlySet<string> = new Set(["blixard_telemetry_collection_age_seconds"]);
 
-/** What must differ between the ways in labels: short, and all of it. */
-function comparable(labels: Labels): Labels {
-  const entries = Object.entries(labels).flatMap(([name, value]): [string, string][] => {
-    // OpenMetrics writes the bound 1 as 1.0, remote write as 1.
-    if (name === "le") return [[name, String(Number(value))]];
-    // What became job and instance on the OTLP route is not repeated there.
-    if (labels["__name__"] === "target_info" && /^service_(name|namespace|instance_id)$/.test(name)) return [];
-    return [[name, value]];
-  });
-  return Object.fromEntries(entries.toSorted(([left], [right]) => (left < right ? -1 : 1)));
-}
-
+/** Labels as they are, but for one: OpenMetrics writes the bound 1 as 1.0, remote write as 1. */
 function identityOf(labels: Labels): string {
-  return JSON.stringify(comparable(labels));
+  const entries = Object.entries(labels)
+    .map(([name, value]) => [name, name === "le" ? String(Number(value)) : value] as const)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
 /**
