@@ -71,7 +71,11 @@ test("gRPC spoken to a backend's pages, or to a gateway with a base path, is tol
   };
   const pages = await startHttp(context, html);
   const queries = await startHttp(context, answer(404, "404 page not found"));
-  for (const endpoint of [pages, queries]) {
+  // It says yes to whatever it is sent.
+  const health = await startHttp(context, answer(200, '{"status":"ok"}', { "content-type": "application/json" }));
+  const spokenTo = await diagnose({ destinations: everySignalTo({ endpoint: health, protocol: "http/protobuf" }) });
+  assertOnly(spokenTo, "odd_answer", /is an OTLP receiver: it says yes, but not in the way/);
+  for (const endpoint of [pages, queries, health]) {
     const diagnosis = await diagnose({ destinations: everySignalTo({ endpoint, protocol: "grpc" }) });
     assertOnly(diagnosis, "not_otlp", /usually 4317 \(gRPC\) and 4318 \(HTTP\)/);
   }
@@ -265,6 +269,45 @@ test("mistake 10: the same metrics reach Prometheus by scrape and by OTLP, under
   const pushed = await run(undefined, true);
   assert.deepEqual(pushed.findings, [], pushed.text);
   assert.match(pushed.text, /by OTLP only/);
+});
+
+test("what is not pushed must be scraped: a Prometheus that has nothing of the node is told how to find it", async (context) => {
+  const receiver = await receiverFor(context);
+  const page = await startHttp(
+    context,
+    answer(200, "# EOF\n", { "content-type": "application/openmetrics-text; version=1.0.0" }),
+  );
+  const ask = async (prometheusUrl: string) =>
+    diagnose({
+      destinations: { traces: [{ endpoint: receiver.grpcEndpoint }] },
+      backends: { prometheusUrl },
+      node: {
+        pageUrl: () => `${page}/metrics`,
+        discoveryUrl: () => `${page}/discovery/prometheus`,
+        status: () => [],
+        cardinality: () => undefined,
+      },
+    });
+  const unaware = await ask(await startPrometheusDouble(context, undefined, undefined));
+  assertOnly(unaware, "not_scraped", /http_sd_configs: \[\{ url: "http:.*\/discovery\/prometheus" \}\]/);
+  assert.equal(unaware.summary.outcome, "warning");
+  const other = await ask(await startHttp(context, answer(404, "404 page not found")));
+  assertOnly(other, "backend_unreachable", /Correct the URL of Prometheus in \[observability\.doctor\]/);
+});
+
+test("a backend's URL where something else answers is told apart from a canary that is lost", async (context) => {
+  const receiver = await receiverFor(context);
+  const destinations = { traces: [{ endpoint: receiver.grpcEndpoint }] };
+  const jaeger = await startHttp(context, answer(404, '{"errors":[{"code":404,"msg":"trace not found"}]}'));
+  const elsewhere = await startHttp(context, answer(404, "404 page not found"));
+  const pages = await startHttp(context, answer(200, "<!doctype html>", { "content-type": "text/html" }));
+  const timing = { readBackMs: 50 };
+  const lost = await diagnose({ destinations, backends: { jaegerUrl: jaeger, tempoUrl: jaeger }, timing });
+  assertOnly(lost, "not_read_back", /Follow the way/);
+  for (const url of [elsewhere, pages]) {
+    const wrong = await diagnose({ destinations, backends: { jaegerUrl: url, tempoUrl: url }, timing });
+    assertOnly(wrong, "backend_unreachable", /Correct the URL of (Jaeger|Tempo) in \[observability\.doctor\]/);
+  }
 });
 
 type Labels = Readonly<Record<string, string>>;

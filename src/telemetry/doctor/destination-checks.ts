@@ -5,6 +5,7 @@
  */
 import type { Clock } from "#model/clock.ts";
 import { otlpSignals, type Destination, type OtlpSignal } from "../otlp/destination.ts";
+import { parseExportResponse } from "../otlp/export-response.ts";
 import { revealHeaders } from "../otlp/http-transport.ts";
 import type { SendOutcome, Transport } from "../otlp/send-outcome.ts";
 import type { Canary } from "./canary.ts";
@@ -202,7 +203,7 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
   const path = destination.protocol === "grpc" ? own : (destination.path.split("?", 1)[0] ?? "");
   const ask = async (other: string): Promise<PathAnswer> => {
     try {
-      const { statusCode, contentType } = await requestSmall({
+      const { statusCode, contentType, body } = await requestSmall({
         url: `${originOf(destination)}${other}`,
         method: "POST",
         headers: { ...revealHeaders(destination), "content-type": "application/x-protobuf" },
@@ -210,7 +211,7 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
         signal: abort,
       });
       // Backends' pages answer whatever they do not know with their first one.
-      const isPage = statusCode === 200 && contentType.startsWith("text/html");
+      const isPage = statusCode === 200 && (contentType.startsWith("text/html") || isOtherJson(contentType, body));
       return isPage || statusCode === 404 || statusCode === 405 ? "missing" : "there";
     } catch {
       return "silent";
@@ -226,6 +227,17 @@ async function askOtherPaths({ destination, signal }: Route, abort: AbortSignal)
     ...others.map((other) => ask(`${base}/v1/${other}`)),
   ]);
   return { own: ownPath, belowOtlp, belowPrometheus, otherSignals };
+}
+
+/** A health check's words, for one, which says yes to everything. */
+function isOtherJson(contentType: string, body: Buffer): boolean {
+  if (!contentType.startsWith("application/json")) return false;
+  try {
+    parseExportResponse("traces", body, "json");
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** From the `Date` of any answer; undefined where there is none. gRPC servers do not tell the time. */

@@ -170,6 +170,8 @@ export const PROMETHEUS_BASE = "/api/v1/otlp";
 /** Prometheus's words while it does not. */
 const SWITCHED_OFF = /needs to be enabled with (--[a-z0-9.-]+)/;
 
+const TWO_SIGNAL_PATHS = /(?:\/v1\/(?:traces|metrics|logs)){2}$/;
+
 /** A 404 over HTTP: the base path is missing, the signal is not taken, or nothing is there. */
 function diagnoseNotFound(observation: SendObservation, reason: string, subject: Subject): Verdict {
   const { paths } = observation;
@@ -188,9 +190,9 @@ function diagnoseNotFound(observation: SendObservation, reason: string, subject:
   if (subject.path === "/" || subject.path === "") {
     return found("signal_path_missing", "the endpoint has no path, and nothing is at /", subject);
   }
-  const [own] = subject.signals;
-  if (own !== undefined && subject.path.endsWith(`/v1/${own}/v1/${own}`)) {
-    return found("signal_path_twice", `nothing is at ${subject.path}: the signal's path is there twice`, subject);
+  // The endpoint of all signals may have the path of one of them.
+  if (TWO_SIGNAL_PATHS.test(subject.path)) {
+    return found("signal_path_twice", `nothing is at ${subject.path}: a signal's path is there twice`, subject);
   }
   return found("path_not_found", `nothing is at ${subject.path}: ${reason}`, subject);
 }

@@ -124,6 +124,9 @@ describe("what comes of a canary", () => {
     assert.equal(diagnose({ paths: { belowOtlp: "missing", otherSignals: ["silent", "missing"] } }), "path_not_found");
     assert.equal(diagnose({}, { ...subject, path: "/" }), "signal_path_missing");
     assert.equal(diagnose({}, { ...subject, path: "/v1/metrics/v1/metrics" }), "signal_path_twice");
+    const inherited = diagnoseSend(observation({ outcome: notFound }), { ...subject, path: "/a/v1/traces/v1/metrics" });
+    assert.equal(inherited.finding, "signal_path_twice");
+    assert.match(inherited.fix ?? "", /otlp_endpoint = "https:\/\/collector\.example:4318\/a"/);
     const reason = "HTTP 404: otlp write receiver needs to be enabled with --web.enable-otlp-receiver";
     const off = diagnoseSend(observation({ outcome: { ...notFound, reason } }), subject);
     assert.equal(off.finding, "receiver_switched_off");
@@ -308,7 +311,7 @@ describe("the scrape", () => {
       { job: "a", instance: "b" },
       { job: "c", instance: "d" },
     ];
-    const options = { identity: push, discoveryUrl: undefined };
+    const options = { identity: push, discoveryUrl: undefined, scrapedOnlyBy: undefined };
     assert.equal(diagnoseDuplicates([push], [scrape], options).finding, "scrape_and_push");
     assert.equal(diagnoseDuplicates([], [scrape, push], options).finding, "scraped_twice");
     for (const [pushed, scraped] of [
@@ -326,10 +329,11 @@ describe("the scrape", () => {
       prometheusUrl: "http://prometheus:9090/",
       identity: { job: "blixard", instance: 'rack "7" \\ 3' },
       discoveryUrl: undefined,
+      scrapedOnlyBy: undefined,
       pushed: undefined,
       fetch: async (url) => {
         asked.push(new URL(url).searchParams.get("query") ?? "");
-        return { statusCode: 200, body: Buffer.from("{}"), contentType: "", dateMs: undefined };
+        return { statusCode: 200, body: Buffer.from('{"status":"success"}'), contentType: "", dateMs: undefined };
       },
       signal: new AbortController().signal,
     });
@@ -342,7 +346,7 @@ describe("the scrape", () => {
     const identity = { job: "prod/blixard", instance: "627cc493" };
     const discoveryUrl = "http://node-1:9090/discovery/prometheus";
     const scrapedAs = (scraped: Readonly<Record<string, string>>, url?: string) =>
-      diagnoseDuplicates([], [scraped], { identity, discoveryUrl: url });
+      diagnoseDuplicates([], [scraped], { identity, discoveryUrl: url, scrapedOnlyBy: undefined });
     for (const other of [
       { ...identity, instance: "node-1:9090" },
       { ...identity, job: "blixard" },

@@ -289,7 +289,10 @@ class Diagnosis {
       const isExporting = otlpSignals.some((signal) => this.#options.destinations[signal].length > 0);
       const discoveryUrl = isExporting ? node.discoveryUrl() : undefined;
       const pushed = this.#pushed;
-      const query = { prometheusUrl, identity, discoveryUrl, pushed, fetch: this.#fetch, signal: within };
+      const isPushing = this.#options.destinations.metrics.length > 0;
+      const scrapedOnlyBy = isPushing || node.pageUrl() === undefined ? undefined : node.discoveryUrl();
+      const about = { prometheusUrl, identity, discoveryUrl, scrapedOnlyBy, pushed };
+      const query = { ...about, fetch: this.#fetch, signal: within };
       yield scrape("duplicates", await timed(clock, () => checkDuplicates(query)));
     } else if (node.pageUrl() !== undefined && this.#options.destinations.metrics.length > 0) {
       const verdict = skipped(

@@ -249,6 +249,11 @@ export const findings = {
     severity: "failed",
     fix: () => "Keep one of the two targets: every sum over nodes counts this one twice.",
   },
+  not_scraped: {
+    severity: "warning",
+    fix: (_subject, discoveryUrl) =>
+      `Let Prometheus find this node by http_sd_configs: [{ url: "${discoveryUrl}" }]. If it does already, its page Status → Targets says why it gets nothing; a node that has just started is scraped within an interval.`,
+  },
   scrape_labels_differ: {
     severity: "warning",
     fix: (_subject, discoveryUrl) =>

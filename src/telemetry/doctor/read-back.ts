@@ -69,16 +69,20 @@ export async function readBack(options: ReadBackOptions): Promise<ReadBack> {
     if (options.signal.aborted || elapsedMs + POLL_INTERVAL_MS > timeoutMs) break;
     await clock.delay(POLL_INTERVAL_MS, options.signal).catch(() => undefined);
   }
-  const verdict =
-    response === undefined
-      ? found("backend_unreachable", `${backend} does not answer: ${problem}`, undefined, backendNames[kind])
-      : found(
-          "not_read_back",
-          `${backend} does not have it after ${Math.round((clock.monotonicMs() - startedMs) / 1_000)} s: ${problem}`,
-          undefined,
-          backendNames[kind],
-        );
-  return { verdict, response };
+  const seconds = Math.round((clock.monotonicMs() - startedMs) / 1_000);
+  const [finding, message] = planMissing(kind, response, `${problem}, after ${seconds} s`);
+  return { verdict: found(finding, `${backend} ${message}`, undefined, backendNames[kind]), response };
+}
+
+function planMissing(
+  kind: BackendKind,
+  response: SmallResponse | undefined,
+  problem: string,
+): readonly ["backend_unreachable" | "not_read_back", message: string] {
+  if (response === undefined) return ["backend_unreachable", `does not answer: ${problem}`];
+  return isOfBackend(kind, response)
+    ? ["not_read_back", `does not have it: ${problem}`]
+    : ["backend_unreachable", `is something else, or needs another path: ${problem}`];
 }
 
 type Look =
@@ -120,6 +124,17 @@ function pathsOf({ kind, canaryId, traceId, timeMs }: ReadBackOptions): readonly
     case "tempo":
       return [`/api/traces/${traceId}`];
   }
+}
+
+/** What a server of another kind says to a path that it does not have: Go's words, or a page for people. */
+const NO_SUCH_PATH = /^\s*(404 page not found|<)/i;
+
+/** Whether it may be this backend that has answered, whatever it said. */
+export function isOfBackend(kind: BackendKind, { statusCode, body }: SmallResponse): boolean {
+  // A proxy's refusal says nothing of what is behind it.
+  if (statusCode !== 200 && statusCode !== 404) return true;
+  const text = body.toString("utf8", 0, 1_000);
+  return kind === "prometheus" ? /"status" *: *"/.test(text) : !NO_SUCH_PATH.test(text);
 }
 
 /** Undefined: it is none. */

@@ -7,7 +7,7 @@ import type { PrometheusIdentity } from "../resource/prometheus-identity.ts";
 import { ok, skipped, type Verdict } from "./check.ts";
 import { found } from "./findings.ts";
 import { codeOf, requestSmall, type SmallResponse } from "./http-request.ts";
-import { resultsOf, type SeriesLabels } from "./read-back.ts";
+import { backendNames, isOfBackend, resultsOf, type SeriesLabels } from "./read-back.ts";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0";
 const MAXIMUM_PAGE_BYTES = 128 * 2 ** 20;
@@ -59,6 +59,8 @@ export interface DuplicateQuery {
   readonly identity: PrometheusIdentity;
   /** Where targets with these labels are listed, when anything else goes by OTLP: labels should be equal then. */
   readonly discoveryUrl: string | undefined;
+  /** Where targets are listed, when metrics are for a scrape alone: Prometheus must have them by it then. */
+  readonly scrapedOnlyBy: string | undefined;
   /** The canary's metric as Prometheus has it: the node's own come the same way. */
   readonly pushed: SeriesLabels | undefined;
   readonly fetch: (url: string, signal: AbortSignal) => Promise<SmallResponse>;
@@ -73,7 +75,13 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
   const { prometheusUrl, identity, fetch, signal } = options;
   const ask = async (query: string) => {
     const url = `${prometheusUrl.replace(/\/+$/, "")}/api/v1/query?query=${encodeURIComponent(query)}`;
-    return resultsOf((await fetch(url, signal)).body);
+    const response = await fetch(url, signal);
+    if (!isOfBackend("prometheus", response)) {
+      throw Object.assign(new Error("not Prometheus"), {
+        code: `what answers is something else, HTTP ${response.statusCode}`,
+      });
+    }
+    return resultsOf(response.body);
   };
   const metric = telemetrySeriesLimit.prometheusName;
   // Operators may give any text: JSON's quotes and escapes are PromQL's.
@@ -90,14 +98,18 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
     );
     return diagnoseDuplicates(pushed, scraped, options);
   } catch (error) {
-    return skipped(`Prometheus could not be asked: ${codeOf(error)}`);
+    const problem = `Prometheus could not be asked: ${codeOf(error)}`;
+    // Of what is pushed, reading back has told this already.
+    return options.scrapedOnlyBy === undefined
+      ? skipped(problem)
+      : found("backend_unreachable", problem, undefined, backendNames.prometheus);
   }
 }
 
 export function diagnoseDuplicates(
   pushed: readonly SeriesLabels[],
   scraped: readonly SeriesLabels[],
-  { identity, discoveryUrl }: Pick<DuplicateQuery, "identity" | "discoveryUrl">,
+  { identity, discoveryUrl, scrapedOnlyBy }: Pick<DuplicateQuery, "identity" | "discoveryUrl" | "scrapedOnlyBy">,
 ): Verdict {
   const name = ({ job = "", instance = "" }: SeriesLabels): string => `job "${job}", instance "${instance}"`;
   const [push] = pushed;
@@ -109,7 +121,16 @@ export function diagnoseDuplicates(
     );
   }
   if (push !== undefined) return ok("Prometheus gets this node's metrics by OTLP only");
-  if (scrape === undefined) return ok("Prometheus has nothing of this node yet but the canary");
+  if (scrape === undefined) {
+    return scrapedOnlyBy === undefined
+      ? ok("Prometheus has nothing of this node yet but the canary")
+      : found(
+          "not_scraped",
+          "Prometheus has nothing of this node, whose metrics are not pushed",
+          undefined,
+          scrapedOnlyBy,
+        );
+  }
   if (otherScrape !== undefined) {
     return found(
       "scraped_twice",

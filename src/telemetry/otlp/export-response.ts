@@ -1,5 +1,5 @@
 /** What a receiver answers: partial success, and the error details that carry a retry delay. */
-import { create, fromBinary, fromJsonString, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJson, type DescMessage, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ExportLogsServiceResponseSchema } from "#gen/otlp/opentelemetry/proto/collector/logs/v1/logs_service_pb.ts";
 import { ExportMetricsServiceResponseSchema } from "#gen/otlp/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
@@ -58,7 +58,15 @@ function readPartialSuccess(
 function parse<D extends DescMessage>(schema: D, bytes: Uint8Array, encoding: BodyEncoding): MessageShape<D> {
   if (encoding === "protobuf") return fromBinary(schema, bytes);
   const text = Buffer.from(bytes).toString("utf8").trim();
-  return text === "" ? create(schema) : fromJsonString(schema, text, { ignoreUnknownFields: true });
+  if (text === "") return create(schema);
+  const json = JSON.parse(text) as JsonValue;
+  const members = typeof json === "object" && json !== null ? Object.keys(json) : [];
+  // Newer receivers may say more than is known here; one that says nothing that is known, such as the page of a health
+  // check, answers something else.
+  if (members.length > 0 && !members.some((member) => /^partial_?success$/i.test(member))) {
+    throw new Error("no member of an OTLP response");
+  }
+  return fromJson(schema, json, { ignoreUnknownFields: true });
 }
 
 interface RpcStatus {

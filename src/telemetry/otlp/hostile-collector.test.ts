@@ -233,6 +233,7 @@ for (const protocol of httpProtocols) {
     for (const [contentType, body] of [
       ["application/x-protobuf", "\xff\xff\xffgarbage"],
       ["application/json", "{ not json"],
+      ["application/json", '{"status":"Server available","uptime":"13m"}'],
       ["text/plain", "thank you"],
       ["image/png", "…"],
     ] as const) {
