@@ -54,6 +54,7 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   const files = tlsFilesOf(config);
   const before = files === undefined ? "" : await fingerprintOf(files);
   const tls = files === undefined ? undefined : await readTls(files);
+  const machine = await readMachineAddresses();
   const server = await options.telemetry.startMetricsServer({
     bind: config.bind,
     readiness: options.readiness,
@@ -69,7 +70,7 @@ export async function startMetricsListener(options: MetricsListenerOptions): Pro
   const watching = files === undefined ? undefined : watch(files, before, server, options, stopping.signal);
   const { scheme, address } = server;
   const listening = { host: config.bind.host, port: address.port };
-  const advertised = planAdvertisedAddress(config.advertise, listening, await readMachineAddresses());
+  const advertised = planAdvertisedAddress(config.advertise, listening, machine);
   return {
     url: `${scheme}://${formatSocketAddress({ host: ownHost(address.host), port: address.port })}${PAGE_PATH}`,
     advertised: { address: advertised, scheme, path: PAGE_PATH },

@@ -8,7 +8,7 @@ import type { Doctor } from "#telemetry/doctor/doctor.ts";
 import type { KnownNodes } from "#telemetry/http/prometheus-discovery.ts";
 import { readinessOf, type Readiness, type ReadinessCheck } from "#telemetry/http/readiness.ts";
 import { prometheusIdentity } from "#telemetry/resource/prometheus-identity.ts";
-import type { OtlpOptions, TelemetryOptions } from "#telemetry/telemetry-options.ts";
+import type { TelemetryOptions } from "#telemetry/telemetry-options.ts";
 import { reportCertificates } from "./certificate-expirations.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { NodeIdentity } from "./data-directory.ts";
@@ -64,17 +64,7 @@ export async function startObservability(
     "process.runtime.name": "nodejs",
     "process.runtime.version": process.versions.node,
   });
-  const tls = destinationsOf(telemetryOptions).map((destination) => destination.tls);
-  reportCertificates(
-    telemetry.metrics,
-    "otlp_client",
-    tls.map((files) => files?.clientCertificate),
-  );
-  reportCertificates(
-    telemetry.metrics,
-    "otlp_ca",
-    tls.map((files) => files?.certificateAuthorities),
-  );
+  reportOtlpCertificates(telemetry, telemetryOptions);
   lifecycle.started({
     name: "telemetry",
     stop: () => telemetry.shutdown(FLUSH_TIMEOUT_MS),
@@ -100,8 +90,13 @@ export async function startObservability(
   return observed(listener);
 }
 
-function destinationsOf({ tracing, metrics, logging }: TelemetryOptions): readonly OtlpOptions[] {
-  return [...tracing.destinations, ...metrics.destinations, ...logging.destinations];
+function reportOtlpCertificates({ metrics }: TelemetryRuntime, options: TelemetryOptions): void {
+  const tls = [options.tracing, options.metrics, options.logging].flatMap(({ destinations }) =>
+    destinations.map((destination) => destination.tls),
+  );
+  const [shown, trusted] = [tls.map((own) => own?.clientCertificate), tls.map((own) => own?.certificateAuthorities)];
+  reportCertificates(metrics, "otlp_client", shown);
+  reportCertificates(metrics, "otlp_ca", trusted);
 }
 
 export function createReadinessBoard(): ReadinessBoard {
