@@ -77,7 +77,7 @@ test("a member dies with its daemon, however that dies, and the next daemon star
   const etcd = await prepared(t);
   const program = `
     import { createEtcdSupervisor } from ${JSON.stringify(import.meta.resolve("#store/etcd/supervisor.ts"))};
-    import { createSystemClock } from ${JSON.stringify(import.meta.resolve("#store/clock.ts"))};
+    import { createSystemClock } from ${JSON.stringify(import.meta.resolve("#telemetry/system-clock.ts"))};
     const nothing = () => {};
     const logger = { debug: nothing, info: nothing, warn: nothing, error: nothing, event: nothing };
     const supervisor = createEtcdSupervisor({
