@@ -76,11 +76,7 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
   const ask = async (query: string) => {
     const url = `${prometheusUrl.replace(/\/+$/, "")}/api/v1/query?query=${encodeURIComponent(query)}`;
     const response = await fetch(url, signal);
-    if (!isOfBackend("prometheus", response)) {
-      throw Object.assign(new Error("not Prometheus"), {
-        code: `what answers is something else, HTTP ${response.statusCode}`,
-      });
-    }
+    if (!isOfBackend("prometheus", response)) throw new OtherServerError(response.statusCode);
     return resultsOf(response.body);
   };
   const metric = telemetrySeriesLimit.prometheusName;
@@ -98,11 +94,18 @@ export async function checkDuplicates(options: DuplicateQuery): Promise<Verdict>
     );
     return diagnoseDuplicates(pushed, scraped, options);
   } catch (error) {
-    const problem = `Prometheus could not be asked: ${codeOf(error)}`;
+    const reason = error instanceof OtherServerError ? error.message : codeOf(error);
+    const problem = `Prometheus could not be asked: ${reason}`;
     // Of what is pushed, reading back has told this already.
     return options.scrapedOnlyBy === undefined
       ? skipped(problem)
       : found("backend_unreachable", problem, undefined, backendNames.prometheus);
+  }
+}
+
+class OtherServerError extends Error {
+  constructor(statusCode: number) {
+    super(`what answers is something else, HTTP ${statusCode}`);
   }
 }
 
