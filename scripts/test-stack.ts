@@ -17,7 +17,7 @@ import { type Backend, type BackendName, backendPurposes, type Backends } from "
 import { buildBundle } from "./build.ts";
 import { findCacheDir } from "./setup/cache-dir.mjs";
 import { ensureProgram } from "./stack/ensure-program.ts";
-import { parseBackendNames, reportBackends } from "./test-stack/backend-report.ts";
+import { parseBackendNames, parsePrograms, reportBackends } from "./test-stack/backend-report.ts";
 import { arrangeNamespaces, enterNamespaces } from "./test-stack/private-namespaces.ts";
 
 const repositoryDir = join(import.meta.dirname, "..");
@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     }
     if (process.env[INSIDE] !== undefined) return await runTests(positionals);
     const allowedMissing = parseBackendNames(values["allow-missing"], backendNames);
-    return await runEverything(positionals, allowedMissing, parsePrograms(values.program));
+    return await runEverything(positionals, allowedMissing, parsePrograms(values.program, backendNames));
   } catch (error) {
     console.error(`npm run test:stack: ${explain(error)}`);
     return 1;
@@ -113,17 +113,6 @@ async function runTests(parts: readonly string[]): Promise<number> {
 function listTests(part: string): string[] {
   const path = relative(repositoryDir, resolve(part));
   return part.endsWith(".ts") && existsSync(path) ? [path] : globSync(`${path}/**/*.test.ts`).toSorted();
-}
-
-function parsePrograms(assignments: readonly string[]): ReadonlyMap<BackendName, string> {
-  return new Map(
-    assignments.map((assignment) => {
-      const [name = "", ...path] = assignment.split("=");
-      const [known] = parseBackendNames(name, backendNames);
-      if (known === undefined || path.length === 0) throw new Error(`--program wants NAME=PATH, not ${assignment}`);
-      return [known, resolve(path.join("="))];
-    }),
-  );
 }
 
 async function findBackends(programs: ReadonlyMap<BackendName, string>): Promise<Backends> {

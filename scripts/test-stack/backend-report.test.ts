@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BackendName, backendPurposes, type Backends } from "#test/stack/support/backends.ts";
-import { parseBackendNames, reportBackends } from "./backend-report.ts";
+import { parseBackendNames, parsePrograms, reportBackends } from "./backend-report.ts";
 
 const names = Object.keys(backendPurposes) as BackendName[];
 const there = { path: "/bin/true", version: "1.2.3" };
@@ -40,4 +40,13 @@ test("a backend that no test used fails a whole run, but not that of one file", 
 
 test("a backend that does not exist cannot be allowed to be missing", () => {
   assert.throws(() => parseBackendNames("jaeger,zipkin", names), /no backend is called zipkin; there are collector, /);
+});
+
+test("a program that is named must be there to be run", () => {
+  const { execPath } = process;
+  assert.deepEqual([...parsePrograms([`jaeger=${execPath}`], names)], [["jaeger", execPath]]);
+  assert.throws(() => parsePrograms(["jaeger=/nonexistent/jaeger"], names), /jaeger=\/nonexistent\/jaeger: no program/);
+  assert.throws(() => parsePrograms([`jaeger=${import.meta.filename}`], names), /no program can be run there/);
+  assert.throws(() => parsePrograms(["jaeger"], names), /NAME=PATH/);
+  assert.throws(() => parsePrograms(["jager=/bin/true"], names), /no backend is called jager/);
 });

@@ -1,5 +1,7 @@
 // What a run of the stack says of its backends, and whether it may succeed.
 
+import { accessSync, constants } from "node:fs";
+import { resolve } from "node:path";
 import type { BackendName, Backends } from "#test/stack/support/backends.ts";
 
 export interface BackendReport {
@@ -42,4 +44,25 @@ export function parseBackendNames(text: string, known: readonly BackendName[]): 
       throw new Error(`no backend is called ${name}; there are ${known.join(", ")}`);
   }
   return new Set(names as BackendName[]);
+}
+
+/** @throws when one has another form than NAME=PATH, or there is no program to run: what is named is meant */
+export function parsePrograms(
+  assignments: readonly string[],
+  known: readonly BackendName[],
+): ReadonlyMap<BackendName, string> {
+  return new Map(
+    assignments.map((assignment) => {
+      const [text = "", ...path] = assignment.split("=");
+      const [name] = parseBackendNames(text, known);
+      if (name === undefined || path.length === 0) throw new Error(`--program wants NAME=PATH, not ${assignment}`);
+      const program = resolve(path.join("="));
+      try {
+        accessSync(program, constants.X_OK);
+      } catch (error) {
+        throw new Error(`--program ${assignment}: no program can be run there`, { cause: error });
+      }
+      return [name, program];
+    }),
+  );
 }
