@@ -96,7 +96,7 @@ test("a backend that never stops sending, or answers nonsense, is read no furthe
       backends: { prometheusUrl },
       timing: { readBackMs: 600 },
     });
-    assertOnly(diagnosis, "not_read_back", /from the collector to Prometheus/);
+    assertOnly(diagnosis, "backend_unreachable", /Correct the URL of Prometheus/);
   }
 });
 
