@@ -45,7 +45,7 @@ const simulatedCapabilities: RuntimeCapabilities = {
   driver: "simulated",
   accelerator: "none",
   acceleratorReason: "simulated",
-  kvmUsable: false,
+  kvmUsable: undefined,
   hypervisorVersion: "simulated",
   machineType: "none",
 };
