@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { type BackendName, backendPurposes, type Backends } from "#test/stack/support/backends.ts";
+import { type BackendName, backendPurposes, type Backends, missingBackends } from "#test/stack/support/backends.ts";
 import { parseBackendNames, parsePrograms, reportBackends } from "./backend-report.ts";
 
 const names = Object.keys(backendPurposes) as BackendName[];
@@ -49,4 +52,18 @@ test("a program that is named must be there to be run", () => {
   assert.throws(() => parsePrograms([`jaeger=${import.meta.filename}`], names), /no program can be run there/);
   assert.throws(() => parsePrograms(["jaeger"], names), /NAME=PATH/);
   assert.throws(() => parsePrograms(["jager=/bin/true"], names), /no backend is called jager/);
+});
+
+test("tests that stand on several backends are skipped when one of them may be missing", (context) => {
+  const directory = mkdtempSync(join(tmpdir(), "blixard-backends-"));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, "backends.json");
+  writeFileSync(file, JSON.stringify(backendsWithout("loki")));
+  const environment = { BLIXARD_STACK_BACKENDS: file };
+  assert.equal(missingBackends(["jaeger", "tempo"], environment), false);
+  assert.equal(missingBackends(["jaeger", "loki"], environment), "loki is missing: there is no Go");
+  for (const path of globSync(join(import.meta.dirname, "../../test/stack/*.test.ts"))) {
+    const text = readFileSync(path, "utf8");
+    if (text.includes("Stack.start(")) assert.match(text, /^const skip = missingBackends\(/m, path);
+  }
 });

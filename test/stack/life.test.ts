@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { missingBackends } from "#test/stack/support/backends.ts";
 import type { VmView } from "#test/stack/support/cluster.ts";
 import { assertSameTrace, assertWhole, linksOf } from "#test/stack/support/compare-traces.ts";
 import type { LokiLine } from "#test/stack/support/loki-api.ts";
@@ -14,11 +15,13 @@ import { waitFor } from "#test/support/wait-for.ts";
 
 const TIMEOUT_MS = 120_000;
 
+const skip = missingBackends(["collector", "jaeger", "loki", "prometheus"]);
 let stack: Stack;
 let scenario: Scenario;
 let creationTraceId: string;
 
 before(async () => {
+  if (skip !== false) return;
   stack = await Stack.start();
   scenario = new Scenario(stack.cluster);
 });
@@ -29,7 +32,7 @@ async function sameInJaeger(vm: string, operation: string): Promise<readonly Rec
   return assertSameTrace(await stack.cluster.trace(vm, operation), stack.jaeger);
 }
 
-test("`vm create`, as it was typed, is in Jaeger: from the command to the guest that is ready", async () => {
+test("`vm create`, as it was typed, is in Jaeger: from the command to the guest that is ready", { skip }, async () => {
   const web = await scenario.create();
   const spans = await sameInJaeger("web", "create");
   creationTraceId = spans[0]?.traceId ?? "";
@@ -57,7 +60,7 @@ test("`vm create`, as it was typed, is in Jaeger: from the command to the guest 
   assert.deepEqual(failuresOf(spans), []);
 });
 
-test("what is done to a VM is in Jaeger too, each a trace of its own", async () => {
+test("what is done to a VM is in Jaeger too, each a trace of its own", { skip }, async () => {
   const traceIds = new Set([creationTraceId]);
   for (const verb of ["stop", "start", "restart"] as const) {
     await scenario.operate(verb);
@@ -69,7 +72,7 @@ test("what is done to a VM is in Jaeger too, each a trace of its own", async () 
   assert.equal(traceIds.size, 4);
 });
 
-test("a creation that fails is in Jaeger with what failed, and why", async () => {
+test("a creation that fails is in Jaeger with what failed, and why", { skip }, async () => {
   const { exitCode } = await scenario.fail();
   assert.notEqual(exitCode, 0);
   const spans = await sameInJaeger("late", "create");
@@ -85,12 +88,12 @@ function failuresOf(spans: readonly ReceivedSpan[]): readonly (readonly [string,
   );
 }
 
-test("Jaeger's search offers every service that has a part in it", async () => {
+test("Jaeger's search offers every service that has a part in it", { skip }, async () => {
   const services = new Set(await stack.jaeger.services());
   for (const service of ["blixard", "blixard-cli", "blixard-guest"]) assert.ok(services.has(service), service);
 });
 
-test("every exemplar in Prometheus leads to a trace that Jaeger has", async () => {
+test("every exemplar in Prometheus leads to a trace that Jaeger has", { skip }, async () => {
   const traceIds = await waitFor(
     "an exemplar of the creation",
     async () => {
@@ -105,22 +108,26 @@ test("every exemplar in Prometheus leads to a trace that Jaeger has", async () =
   }
 });
 
-test("Loki has every line that the node wrote, once, with the ids that lead to its span in Jaeger", async () => {
-  const { any: node } = stack.cluster;
-  const received = await waitFor(
-    "all lines",
-    async () => {
-      const lines = (await stack.loki.lines('{service_name="blixard"}')).map(lineOfLoki);
-      return lines.length >= linesOf(node.output).length ? lines : undefined;
-    },
-    TIMEOUT_MS,
-  );
-  assert.deepEqual(inOrder(received), inOrder(linesOf(node.output)));
-  const ofCreation = received.filter(({ traceId }) => traceId === creationTraceId);
-  assert.ok(ofCreation.some(({ message }) => message.startsWith("VM web is running")));
-  const spanIds = new Set((await stack.jaeger.trace(creationTraceId))?.map(({ spanId }) => spanId));
-  for (const { spanId = "", message } of ofCreation) assert.ok(spanIds.has(spanId), message);
-});
+test(
+  "Loki has every line that the node wrote, once, with the ids that lead to its span in Jaeger",
+  { skip },
+  async () => {
+    const { any: node } = stack.cluster;
+    const received = await waitFor(
+      "all lines",
+      async () => {
+        const lines = (await stack.loki.lines('{service_name="blixard"}')).map(lineOfLoki);
+        return lines.length >= linesOf(node.output).length ? lines : undefined;
+      },
+      TIMEOUT_MS,
+    );
+    assert.deepEqual(inOrder(received), inOrder(linesOf(node.output)));
+    const ofCreation = received.filter(({ traceId }) => traceId === creationTraceId);
+    assert.ok(ofCreation.some(({ message }) => message.startsWith("VM web is running")));
+    const spanIds = new Set((await stack.jaeger.trace(creationTraceId))?.map(({ spanId }) => spanId));
+    for (const { spanId = "", message } of ofCreation) assert.ok(spanIds.has(spanId), message);
+  },
+);
 
 interface LogLine {
   readonly time: string;
@@ -154,14 +161,14 @@ function inOrder(lines: readonly LogLine[]): readonly LogLine[] {
   return lines.toSorted((left, right) => (JSON.stringify(left) < JSON.stringify(right) ? -1 : 1));
 }
 
-test("a restart by policy is a trace of its own, linked to the creation of its VM", async () => {
+test("a restart by policy is a trace of its own, linked to the creation of its VM", { skip }, async () => {
   const web = await scenario.crash();
   const spans = await recoveryOf(web, (root) => root.attributes["blixard.vm.state_reason"] !== "adopted");
   const names = new Set(spans.map(({ name }) => name));
   for (const name of ["vm.start", "qemu.spawn", "guest.boot", "guest.ready"]) assert.ok(names.has(name), name);
 });
 
-test("a guest that the next daemon adopts has a trace that is linked to the creation of its VM", async () => {
+test("a guest that the next daemon adopts has a trace that is linked to the creation of its VM", { skip }, async () => {
   const web = await scenario.loseDaemon();
   await recoveryOf(web, (root) => root.attributes["blixard.vm.state_reason"] === "adopted");
 });
@@ -188,7 +195,7 @@ async function recoveryOf(vm: VmView, isIt: (root: ReceivedSpan) => boolean): Pr
   return spans;
 }
 
-test("a command in a trace of the caller's goes on with it", async () => {
+test("a command in a trace of the caller's goes on with it", { skip }, async () => {
   const { traceId, parentSpanId } = await scenario.delete();
   const spans = await waitFor(
     "the whole deletion",

@@ -38,6 +38,16 @@ export function useBackend(context: Pick<TestContext, "skip">, name: BackendName
   return backend.path;
 }
 
+/** For `skip` of the tests of a file that stands on all of them: which are missing and why, or false. */
+export function missingBackends(names: readonly BackendName[], environment = process.env): string | false {
+  const backends = readBackends(environment);
+  const reasons = names.flatMap((name) => {
+    const backend = backends[name];
+    return "missing" in backend ? [`${name} is missing: ${backend.missing}`] : [];
+  });
+  return reasons.length === 0 ? false : reasons.join("; ");
+}
+
 /** The same for a program that a whole file of tests stands on. */
 export function backendPath(name: BackendName): string {
   let reason = "";
@@ -46,12 +56,12 @@ export function backendPath(name: BackendName): string {
   return path;
 }
 
-function readBackends(): Backends {
-  return JSON.parse(readFileSync(readVariable("BLIXARD_STACK_BACKENDS"), "utf8")) as Backends;
+function readBackends(environment = process.env): Backends {
+  return JSON.parse(readFileSync(readVariable("BLIXARD_STACK_BACKENDS", environment), "utf8")) as Backends;
 }
 
-function readVariable(name: string): string {
-  const value = process.env[name];
+function readVariable(name: string, environment = process.env): string {
+  const value = environment[name];
   if (value === undefined) throw new Error(`${name} is not set: run these tests by \`npm run test:stack\``);
   return value;
 }
