@@ -5,6 +5,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
+import { hasCapability } from "#test/support/capability.ts";
 import { runCli } from "#test/support/test-node.ts";
 
 const repositoryDir = join(import.meta.dirname, "../..");
@@ -69,9 +70,7 @@ describe("the systemd units", () => {
 });
 
 function hasSystemd(context: TestContext): boolean {
-  if (spawnSync("systemd-analyze", ["--version"]).status === 0) return true;
-  context.skip("no systemd-analyze on this machine");
-  return false;
+  return hasCapability(context, "systemd", spawnSync("systemd-analyze", ["--version"]).status === 0);
 }
 
 /** Every value of every key, whatever its section. */

@@ -6,11 +6,12 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 
-export type Capability = "root" | "own-address";
+export type Capability = "root" | "own-address" | "systemd";
 
 const needs: Readonly<Record<Capability, string>> = {
   root: "root, to make file systems and interfaces",
   "own-address": "a machine with an address besides loopback",
+  systemd: "systemd-analyze, to read the units",
 };
 
 /** True when the test may go on; false when it is waived, and then marked as skipped. */
